@@ -1,0 +1,39 @@
+PYTHON ?= python3
+# Passed on to `jupyter lab`, as in: make lab LAB_ARGS="--no-browser --port 8890"
+LAB_ARGS ?=
+
+.PHONY: help lab test lint format build images stop clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: ## set everything up and open JupyterLab on examples/ (LAB_ARGS="--no-browser ...")
+	@$(PYTHON) scripts/develop.py lab $(LAB_ARGS)
+
+test: ## set everything up and run every check and test
+	@$(PYTHON) scripts/develop.py test
+
+lint: ## check style and types
+	@$(PYTHON) scripts/develop.py lint
+
+format: ## rewrite the code in the project's style
+	@$(PYTHON) scripts/develop.py install
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	PATH="$(CURDIR)/.venv/bin:$$PATH" jlpm --cwd labextension lint
+
+build: ## make the wheel and the sdist in dist/
+	@$(PYTHON) scripts/develop.py install
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m build
+
+images: ## build the images that the tests use
+	@$(PYTHON) scripts/develop.py install
+	@.venv/bin/python scripts/images.py
+
+stop: ## stop the container engine that `make lab` started, if it did
+	@$(PYTHON) scripts/engine.py stop
+
+clean: ## remove what was built here; images and their cache stay
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache test-results
+	rm -rf jupyter_tfcontainer/labextension labextension/lib labextension/node_modules labextension/*.tsbuildinfo
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,74 @@
+"""Where an engine may be: an ordered list of addresses, each with the reason why it is tried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker.context import ContextAPI
+from docker.errors import DockerException
+
+
+@dataclass(frozen=True)
+class Address:
+    """One place to look for an engine.
+
+    Parameters
+    ----------
+    url
+        as in ``DOCKER_HOST``: ``unix://…``, ``tcp://…``, ``ssh://…``
+    source
+        who named it, for messages
+    """
+
+    url: str
+    source: str
+
+    @property
+    def socket(self) -> Path | None:
+        """The Unix socket, or None for another kind of address."""
+        return Path(self.url.removeprefix("unix://")) if self.url.startswith("unix://") else None
+
+
+def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list[Address]:
+    """Where to look, in order.
+
+    Parameters
+    ----------
+    engine_url
+        the configured address; empty when none is
+    environ
+        the process's variables
+
+    Returns
+    -------
+    list of Address
+        One where somebody said which engine is meant: another in its place would be a surprise. Else the usual sockets.
+    """
+    if engine_url:
+        return [Address(engine_url, "the setting engine_url")]
+    if environ.get("DOCKER_HOST"):
+        return [Address(environ["DOCKER_HOST"], "the variable DOCKER_HOST")]
+    if context := _current_context():
+        return [context]
+    runtime = environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    paths = [
+        "/var/run/docker.sock",
+        f"{runtime}/docker.sock",
+        f"{runtime}/podman/podman.sock",
+        "/run/podman/podman.sock",
+    ]
+    return [Address(f"unix://{path}", "the usual place") for path in paths]
+
+
+def _current_context() -> Address | None:
+    """The endpoint of ``docker context``, unless it is the default one."""
+    try:
+        context = ContextAPI.get_current_context()
+    except (DockerException, OSError, ValueError):
+        return None  # an unreadable context is Docker's own to complain of: its other commands do
+    if context.Name == "default" or not context.Host:
+        return None
+    return Address(context.Host, f"Docker's context {context.Name}")

@@ -1,0 +1,115 @@
+"""What the events of a pull mean: progress, or an error that came after HTTP 200."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from docker.utils import parse_repository_tag
+
+from ..errors import ImageError, ImageMissing, ImagePullFailed
+
+# What registries and engines say (measured on Docker 20.10 and 28.5, which give the same case different statuses), and what to do about it.
+REFUSALS = (
+    (
+        r"manifest for .* not found|manifest unknown|not found: does not exist|repository does not exist",
+        ImageMissing,
+        "The registry has no such image. See that its name and tag are spelt right.",
+    ),
+    (
+        r"toomanyrequests",
+        ImagePullFailed,
+        "The registry's limit of pulls is reached. Log in with `docker login`, or wait some hours.",
+    ),
+    (
+        r"no basic auth credentials|unauthorized|denied",
+        ImagePullFailed,
+        "The registry wants to know who you are, or does not let you. Log in with `docker login` and see that your account may pull it.",
+    ),
+    (
+        r"no space left on device",
+        ImagePullFailed,
+        "The disk that holds the images is full. Free some space (`docker system df` shows what takes it).",
+    ),
+    (
+        r"schema 1",
+        ImagePullFailed,
+        "The image is in a format (schema 1) that this engine no longer reads. Use a newer tag, or an engine before 28.2.",
+    ),
+    (
+        r"connection refused|no such host|i/o timeout|Client\.Timeout|TLS handshake|network is unreachable|"
+        r"Temporary failure in name resolution|server misbehaving|connection reset",
+        ImagePullFailed,
+        "The registry cannot be reached from there. See that the machine is online and, behind a proxy, that the engine knows it.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a pull is.
+
+    Parameters
+    ----------
+    current, total
+        bytes downloaded, and bytes known of so far: a layer that waits has no size yet, so the total grows
+    layers_done, layers
+        layers that are there, and all of them
+    sized
+        whether every layer has told its size, so that a percentage means something
+    """
+
+    current: int
+    total: int
+    layers_done: int
+    layers: int
+    sized: bool
+
+
+def split(reference: str) -> tuple[str, str]:
+    """An image reference as repository and tag (or digest); ``latest`` where none is given, since without a tag the engine pulls them all."""
+    repository, tag = parse_repository_tag(reference)
+    return repository, tag or "latest"
+
+
+def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Iterator[Progress]:
+    """Turn the engine's events into progress.
+
+    Raises
+    ------
+    ImageError
+        when one of them is an error
+    """
+    sizes: dict[str, int] = {}
+    loaded: dict[str, int] = {}
+    done: dict[str, bool] = {}
+    for event in events:
+        if "error" in event:
+            raise failure(reference, host, event["error"])
+        layer, status = event.get("id"), event.get("status", "")
+        if layer is None or not re.fullmatch(r"[0-9a-f]{12}", layer):
+            continue  # the tag's own line, or the digest's
+        done.setdefault(layer, False)
+        detail = event.get("progressDetail") or {}
+        if status == "Downloading" and detail.get("total"):
+            sizes[layer], loaded[layer] = detail["total"], detail["current"]
+        elif status in ("Download complete", "Verifying Checksum"):
+            sizes.setdefault(layer, 0)
+            loaded[layer] = sizes[layer]
+        elif status in ("Pull complete", "Already exists"):
+            sizes.setdefault(layer, 0)
+            loaded[layer] = sizes[layer]
+            done[layer] = True
+        yield Progress(
+            sum(loaded.values()), sum(sizes.values()), sum(done.values()), len(done), len(sizes) == len(done)
+        )
+
+
+def failure(reference: str, host: str, text: str) -> ImageError:
+    """Our error for what the engine said about a pull."""
+    for pattern, kind, advice in REFUSALS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return kind(f"{host} could not pull the image {reference}. {advice} (The engine says: {text.strip()})")
+    return ImagePullFailed(f"{host} could not pull the image {reference}: {text.strip()}")

@@ -1,0 +1,124 @@
+"""What can go wrong, each with a sentence that says what happened, on which machine, and what to do.
+
+::
+
+    TFContainerError
+    ├── EnvironmentInvalid          a kernelspec asks for something that is not there or ill-typed
+    ├── EnvironmentNotFound
+    ├── EngineError
+    │   ├── EngineNotFound          nothing answers where an engine should
+    │   ├── EnginePermissionDenied  it is there, and this person may not talk to it
+    │   ├── EngineNotSupported      it works in a way that we cannot serve yet
+    │   └── EngineFailed            it answered with an error that we have no better word for
+    ├── GPURouteMissing             the engine cannot hand over a GPU
+    ├── ImageError
+    │   ├── ImageMissing            not there, and it may not or cannot be pulled
+    │   ├── ImagePullFailed
+    │   └── IPykernelMissing        nothing in the image can be a kernel
+    └── ContainerError
+        ├── ContainerNotFound
+        ├── ContainerEnded          it ended before its kernel was there
+        ├── MountMissing            the folder inside is not the folder outside
+        └── KernelFailed            the kernel ended before it was ready
+
+``str()`` of an error is what a person reads in JupyterLab's dialog; ``reason`` is what a program compares.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+
+class TFContainerError(Exception):
+    """The base of all errors of this package."""
+
+    @property
+    def reason(self) -> str:
+        """A stable name for programs: that of the class."""
+        return type(self).__name__
+
+    @property
+    def status(self) -> HTTPStatus:
+        """The HTTP status that a handler answers with."""
+        return next(status for kind, status in HTTP_STATUS.items() if isinstance(self, kind))
+
+
+class EnvironmentInvalid(TFContainerError):
+    """A kernelspec asks for something that is not there or ill-typed."""
+
+
+class EnvironmentNotFound(TFContainerError):
+    """No kernelspec of that name runs in a container."""
+
+
+class EngineError(TFContainerError):
+    """Something is wrong with the container engine."""
+
+
+class EngineNotFound(EngineError):
+    """Nothing answers where an engine should."""
+
+
+class EnginePermissionDenied(EngineError):
+    """The engine is there, and this person may not talk to it."""
+
+
+class EngineNotSupported(EngineError):
+    """The engine works in a way that we cannot serve yet."""
+
+
+class EngineFailed(EngineError):
+    """The engine answered with an error that we have no better word for."""
+
+
+class GPURouteMissing(TFContainerError):
+    """The engine cannot hand over a GPU."""
+
+
+class ImageError(TFContainerError):
+    """Something is wrong with an image."""
+
+
+class ImageMissing(ImageError):
+    """The image is not there, and it may not or cannot be pulled."""
+
+
+class ImagePullFailed(ImageError):
+    """The image could not be pulled."""
+
+
+class IPykernelMissing(ImageError):
+    """Nothing in the image can be a kernel."""
+
+
+class ContainerError(TFContainerError):
+    """Something is wrong with a container."""
+
+
+class ContainerNotFound(ContainerError):
+    """No container of ours has that id."""
+
+
+class ContainerEnded(ContainerError):
+    """The container ended before its kernel was there."""
+
+
+class MountMissing(ContainerError):
+    """The folder inside the container is not the folder outside."""
+
+
+class KernelFailed(ContainerError):
+    """The kernel ended before it was ready."""
+
+
+# The most special first: the first that fits is taken.
+HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
+    EnvironmentInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EnvironmentNotFound: HTTPStatus.NOT_FOUND,
+    ContainerNotFound: HTTPStatus.NOT_FOUND,
+    EngineFailed: HTTPStatus.BAD_GATEWAY,
+    EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    GPURouteMissing: HTTPStatus.CONFLICT,
+    ImageError: HTTPStatus.CONFLICT,
+    TFContainerError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}

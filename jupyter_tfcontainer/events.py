@@ -1,0 +1,71 @@
+"""What the page is told without asking: how a start gets on, and how a kernel ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from .engine.pulls import Progress
+from .environments import Environment
+
+SCHEMAS = Path(__file__).parent / "event_schemas"
+KERNEL_STATE = "https://events.jupyter.org/jupyter_tfcontainer/kernel_state/v1"
+# Seconds between two words on the progress of a pull: as often as one can read.
+PROGRESS_INTERVAL = 0.5
+
+State = Literal["starting", "running", "dead", "failed"]
+Step = Literal["engine", "preflight", "pull", "create", "boot", "launch"]
+Listener = Callable[[dict[str, Any]], None]
+
+STEPS: dict[Step, str] = {
+    "engine": "Looking for the container engine",
+    "preflight": "Seeing what the engine can do",
+    "pull": "Pulling the image",
+    "create": "Creating the container",
+    "boot": "Starting the container",
+    "launch": "Starting the kernel",
+}
+
+
+class KernelEvents:
+    """The events of one kernel.
+
+    Parameters
+    ----------
+    tell
+        gets each event, in whichever thread it happens
+    kernel_id
+        which kernel
+    environment
+        what it runs in
+    """
+
+    def __init__(self, tell: Listener, kernel_id: str, environment: Environment) -> None:
+        self._tell = tell
+        self._who = {"kernel_id": kernel_id, "environment": environment.name, "display_name": environment.display_name}
+        self._told = 0.0
+
+    def emit(self, state: State, message: str, **fields: Any) -> None:
+        """Tell one event. Fields that are None are left out."""
+        self._tell(
+            {
+                **self._who,
+                "state": state,
+                "message": message,
+                **{name: value for name, value in fields.items() if value is not None},
+            }
+        )
+
+    def step(self, step: Step) -> None:
+        """The start has come to a step."""
+        self.emit("starting", f"{STEPS[step]}.", step=step)
+
+    def pulling(self, progress: Progress) -> None:
+        """The pull gets on; told now and then."""
+        now = time.monotonic()
+        if now - self._told >= PROGRESS_INTERVAL or progress.layers_done == progress.layers:
+            self._told = now
+            self.emit("starting", f"{STEPS['pull']}.", step="pull", progress=asdict(progress))

@@ -1,0 +1,520 @@
+"""What runs: start, list, stop. One manager per process, behind every door. Synchronous and thread-safe."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_config_path
+from traitlets import Float, Unicode
+from traitlets.config import Config, SingletonConfigurable
+from traitlets.config.application import Application
+
+from . import events, host, workspace
+from .containers import Folders
+from .engine import Engine, candidates, connect, labels
+from .environments import Environment
+from .errors import ContainerError, ContainerNotFound, EngineNotSupported, KernelFailed, TFContainerError
+from .events import KernelEvents
+from .images import Images
+from .running import Exit, Kernel, RunningContainer
+from .starter import LOG_LINES, Starter, last_lines
+from .supervisor.client import Message
+from .threads import Threads
+from .workspace import Workspace
+
+# Seconds that a container without a kernel is kept for the restart that may come. Jupyter's restarter looks every 3 s.
+RESTART_GRACE = 10.0
+# Seconds that an interpreter may take to become a kernel: old ones import slowly from a cold disk.
+LAUNCH_TIMEOUT = 120.0
+CONFIG_NAME = "jupyter_tfcontainer_config"
+
+
+class ContainerManager(SingletonConfigurable):
+    """The containers of this process.
+
+    It reads ``jupyter_tfcontainer_config.py`` or ``.json`` from Jupyter's configuration path by itself, so that what an administrator says
+    there holds under ``jupyter execute`` too, where no server's configuration is read.
+    """
+
+    engine_url = Unicode(
+        help="Address of the container engine, as in DOCKER_HOST. Empty: DOCKER_HOST, Docker's current context, then the usual sockets."
+    ).tag(config=True)
+    state_dir = Unicode(
+        help="Folder for the sockets of running containers. Empty: below Jupyter's data folder. It must be on a local disk that the engine sees."
+    ).tag(config=True)
+    orphan_timeout = Float(
+        60.0,
+        help="Seconds after which a container ends itself when the program that started it has died, where that is no server.",
+    ).tag(config=True)
+    server_orphan_timeout = Float(
+        86400.0, help="Seconds after which a container ends itself when the Jupyter server that started it has died."
+    ).tag(config=True)
+    standby_timeout = Float(
+        1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        config = _own_configuration()
+        config.merge(self.config)
+        self.config = config
+        #: Whether a Jupyter server owns what runs.
+        self.in_server = False
+        self.threads = Threads()
+        self._lock = threading.RLock()
+        self._engine: Engine | None = None
+        self._starter: Starter | None = None
+        self._containers: dict[str, RunningContainer] = {}
+        self._listeners: list[events.Listener] = []
+        self._launches = 0
+
+    # The engine.
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, found at first use.
+
+        Raises
+        ------
+        EngineError
+            when none answers, or none that we can serve
+        """
+        with self._lock:
+            if self._engine is None:
+                engine = connect(candidates(self.engine_url))
+                try:
+                    _check_supported(engine)
+                except EngineNotSupported:
+                    engine.close()
+                    raise
+                self._engine = engine
+                self._starter = Starter(engine, Images(engine))
+                self.threads.soon(self._sweep)
+            return self._engine
+
+    def listen(self, listener: events.Listener) -> None:
+        """Have events told to a listener, in whichever thread they happen."""
+        self._listeners.append(listener)
+
+    # Starting.
+
+    def workspace(self, root: Path) -> Workspace:
+        """The workspace on a host folder."""
+        return Workspace(root.resolve(), host.private_folders())
+
+    def start(self, environment: Environment, workspace_: Workspace) -> RunningContainer:
+        """Start a container ahead: the next launch of that environment on that workspace takes it.
+
+        Raises
+        ------
+        TFContainerError
+            with what to do; nothing is left behind
+        """
+        container = self._start(environment, workspace_, None, KernelEvents(self._tell, "", environment))
+        self._expire(container, self.standby_timeout)
+        return container
+
+    def launch(
+        self,
+        environment: Environment,
+        workspace_: Workspace,
+        *,
+        kernel_id: str,
+        key: str,
+        signature_scheme: str,
+        cwd: Path,
+        env: dict[str, str],
+        previous: RunningContainer | None = None,
+        fresh: bool = False,
+    ) -> tuple[RunningContainer, Kernel]:
+        """Launch a kernel.
+
+        Parameters
+        ----------
+        environment, workspace_
+            what to run it in
+        kernel_id
+            Jupyter's id of it
+        key, signature_scheme
+            with which its messages are signed
+        cwd
+            the host folder it starts in; one outside the workspace stands for the workspace itself
+        env
+            variables beyond those of the environment
+        previous
+            the container it ran in before, for a restart: taken again if it still lives, else replaced at the same addresses
+        fresh
+            replace the previous container even if it lives
+
+        Raises
+        ------
+        TFContainerError
+            with what to do; nothing is left behind
+        """
+        tell = KernelEvents(self._tell, kernel_id, environment)
+        try:
+            if previous and previous.alive and not fresh and previous.environment == environment:
+                container = previous
+            elif previous:
+                self._remove(previous)
+                container = self._start(environment, workspace_, previous.folders, tell)
+            else:
+                container = self._take_standby(environment, workspace_) or self._start(
+                    environment, workspace_, None, tell
+                )
+            tell.step("launch")
+            try:
+                kernel = self._launch(container, kernel_id, key, signature_scheme, cwd, env)
+            except BaseException:
+                self._remove(container)
+                raise
+        except TFContainerError as error:
+            tell.emit("failed", str(error))
+            raise
+        tell.emit("running", f"{environment.display_name} runs.", host=self.engine.facts.host)
+        return container, kernel
+
+    def connection(self, container: RunningContainer, key: str, signature_scheme: str) -> dict[str, Any]:
+        """Connection information for a kernel, as seen from this side."""
+        return _connection(str(container.folders.run / "k"), key, signature_scheme)
+
+    def _start(
+        self, environment: Environment, workspace_: Workspace, folders: Folders | None, tell: KernelEvents
+    ) -> RunningContainer:
+        tell.step("engine")
+        _ = self.engine
+        assert self._starter is not None, "made with the engine"
+        container = self._starter.start(
+            environment,
+            workspace_,
+            folders or host.container_folders(environment.name, self.state_dir),
+            orphan_timeout=self.server_orphan_timeout if self.in_server else self.orphan_timeout,
+            events=tell,
+            on_event=self._heard,
+        )
+        with self._lock:
+            self._containers[container.id] = container
+        return container
+
+    def _take_standby(self, environment: Environment, workspace_: Workspace) -> RunningContainer | None:
+        with self._lock:
+            for container in self._containers.values():
+                same = container.environment == environment and container.workspace == workspace_
+                if same and container.standby and container.alive:
+                    container.standby = False
+                    container.keep()
+                    return container
+        return None
+
+    def _launch(
+        self,
+        container: RunningContainer,
+        kernel_id: str,
+        key: str,
+        signature_scheme: str,
+        cwd: Path,
+        env: dict[str, str],
+    ) -> Kernel:
+        with self._lock:
+            self._launches += 1
+            kernel = Kernel(kernel_id, self._launches)
+        with container.busy:
+            previous = container.kernel
+            container.standby = False
+            container.keep()
+            container.kernel = kernel
+            container.note(self.connection(container, key, signature_scheme), env.get("JPY_SESSION_NAME", ""))
+            inside = container.workspace.inside(cwd.resolve()) or workspace.NOTEBOOKS
+            container.control().request(
+                "launch",
+                kernel=kernel_id,
+                launch=kernel.launch,
+                connection=_connection(str(container.folders.run_inside / "k"), key, signature_scheme),
+                subscribers=previous.subscribers if previous else None,
+                cwd=str(inside),
+                env=self._inner_variables(container, env),
+                arguments=[],
+            )
+            try:
+                kernel.ready.result(LAUNCH_TIMEOUT)
+            except FutureTimeoutError:
+                raise self._kernel_failed(container, f"was not ready within {LAUNCH_TIMEOUT:.0f} s") from None
+            except ContainerError:
+                how = kernel.exited.result()
+                raise self._kernel_failed(container, _HOW[how.reason].format(how)) from None
+        return kernel
+
+    def _inner_variables(self, container: RunningContainer, env: dict[str, str]) -> dict[str, str]:
+        """Paths that name the notebook mean the same inside."""
+        inner = dict(env)
+        if session := inner.get("JPY_SESSION_NAME"):
+            inside = container.workspace.inside(Path(session))
+            inner["JPY_SESSION_NAME"] = str(inside) if inside else session
+        return inner
+
+    def _kernel_failed(self, container: RunningContainer, what: str) -> KernelFailed:
+        log = self._last_log(container)
+        return KernelFailed(
+            f"The kernel of {container.environment.display_name} {what} on {self.engine.facts.host}, before it was ready. "
+            f"The log of its container ends:\n{log or '(nothing)'}"
+        )
+
+    # What the supervisors say.
+
+    def _heard(self, container: RunningContainer, message: Message | None) -> None:
+        kernel = container.kernel
+        if message is None:
+            if kernel and not kernel.exited.done():
+                self._ended(container, kernel, Exit("container"))
+            elif not container.removed:
+                self._expire(container, RESTART_GRACE)
+        elif kernel is None or message.get("launch") != kernel.launch:
+            return  # of a kernel that has been replaced
+        elif message["event"] == "ready":
+            kernel.ready.set_result(None)
+        elif message["event"] == "exit":
+            self._ended(container, kernel, Exit.from_event(message))
+
+    def _ended(self, container: RunningContainer, kernel: Kernel, how: Exit) -> None:
+        starting = not kernel.ready.done()
+        kernel.end(how)
+        if not kernel.ending and not starting:
+            self.threads.soon(self._tell_death, container, kernel, how)
+        if not container.removed:
+            self._expire(container, RESTART_GRACE)
+
+    def _tell_death(self, container: RunningContainer, kernel: Kernel, how: Exit) -> None:
+        log = self._last_log(container)
+        if how.reason == "container" and self._out_of_memory(container):
+            how = Exit("out_of_memory")
+        environment = container.environment
+        name = environment.display_name
+        message = f"The kernel of {name} {_HOW[how.reason].format(how)} on {self.engine.facts.host}."
+        self.log.warning("%s The log of its container ends:\n%s", message, log)
+        KernelEvents(self._tell, kernel.kernel_id, environment).emit(
+            "dead",
+            message,
+            reason=how.reason,
+            exit_code=how.code,
+            signal=how.signal,
+            memory_limit=environment.memory,
+            host=self.engine.facts.host,
+            log=log,
+        )
+
+    def _out_of_memory(self, container: RunningContainer) -> bool:
+        try:
+            return bool(self.engine.inspect(container.id)["State"]["OOMKilled"])
+        except TFContainerError:
+            return False
+
+    def _last_log(self, container: RunningContainer) -> str:
+        try:
+            return last_lines(self.engine.logs(container.id, LOG_LINES))
+        except TFContainerError as error:
+            return str(error)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    # Stopping.
+
+    def signal(self, container: RunningContainer, kernel: Kernel, signum: int) -> None:
+        """Send a signal to a kernel's process group. One that has ended has no use for it."""
+        if signum in (signal.SIGTERM, signal.SIGKILL):
+            self.expect_end(container, kernel)
+        if not kernel.exited.done() and container.alive:
+            try:
+                container.control().request("signal", kernel=kernel.kernel_id, signum=int(signum))
+            except ContainerError:
+                if not kernel.exited.done():
+                    raise
+
+    def expect_end(self, container: RunningContainer, kernel: Kernel) -> None:
+        """Note that a kernel's end is wanted, and who listens to it: after a restart they are waited for."""
+        if not kernel.ending:
+            kernel.subscribers = host.connections(str(container.folders.run_inside / "k-2"))
+            kernel.ending = True
+
+    def remove(self, container_id: str) -> None:
+        """Kill and remove a container of this user, whoever started it.
+
+        Raises
+        ------
+        ContainerNotFound
+            when there is none of that id
+        """
+        if container := self._containers.get(container_id):
+            self._remove(container)
+        else:
+            self.engine.remove(self.get(container_id)["id"])
+
+    def release(self, container: RunningContainer) -> None:
+        """Remove a container that its kernel needs no more."""
+        self._remove(container)
+
+    def _remove(self, container: RunningContainer, only_idle: bool = False) -> None:
+        with container.busy:
+            if container.removed or (only_idle and not container.idle):
+                return
+            container.removed = True
+            if container.kernel:
+                container.kernel.ending = True
+            try:
+                self.engine.remove(container.id)
+            finally:
+                container.close()
+                if container.kernel:
+                    container.kernel.end(Exit("container"))
+                with self._lock:
+                    self._containers.pop(container.id, None)
+
+    def _expire(self, container: RunningContainer, seconds: float) -> None:
+        """Remove a container after a while, unless a kernel has come."""
+        container.expire(seconds, lambda: self._remove(container, only_idle=True))
+
+    def close(self) -> None:
+        """Remove what runs, and let go of the engine."""
+        with self._lock:
+            running = list(self._containers.values())
+        if running:
+            with ThreadPoolExecutor(len(running), "tfcontainer-stop") as pool:
+                for done in [pool.submit(self._remove, container) for container in running]:
+                    if error := done.exception():
+                        self.log.error("A container could not be removed: %s", error)
+        self.threads.close()
+        with self._lock:
+            if self._engine:
+                self._engine.close()
+                self._engine = None
+        if self.initialized() and self.instance() is self:
+            self.clear_instance()
+
+    # Asking.
+
+    def list(self) -> list[dict[str, Any]]:
+        """Models of the containers of this user: those of this process with all that is known of them, others by their labels."""
+        with self._lock:
+            mine = dict(self._containers)
+        return [
+            mine[one["Id"]].model() if one["Id"] in mine else _foreign_model(one)
+            for one in self.engine.list(os.getuid())
+        ]
+
+    def get(self, container_id: str) -> dict[str, Any]:
+        """The model of one container.
+
+        Raises
+        ------
+        ContainerNotFound
+            when there is none of that id, or it is not this user's
+        """
+        for model in self.list():
+            if model["id"] == container_id:
+                return model
+        raise ContainerNotFound(f"There is no container {container_id} of yours on {self.engine.facts.host}.")
+
+    def logs(self, container_id: str, tail: int) -> str:
+        """The last lines of a container's log.
+
+        Raises
+        ------
+        ContainerNotFound
+            when there is none of that id, or it is not this user's
+        """
+        return self.engine.logs(self.get(container_id)["id"], tail)
+
+    def _sweep(self) -> None:
+        """Remove what crashed processes of this user left behind: ended containers whose owner's lock is free."""
+        try:
+            for one in self.engine.list(os.getuid()):
+                folder = Path(one["Labels"].get(labels.FOLDER, ""))
+                if one["State"] in ("exited", "dead") and _abandoned(folder):
+                    self.log.info("Removing container %s: it has ended, and nobody owns it.", one["Id"][:12])
+                    self.engine.remove(one["Id"])
+                    shutil.rmtree(folder, ignore_errors=True)
+        except TFContainerError as error:
+            self.log.warning("Could not look for containers that were left behind: %s", error)
+
+
+_HOW = {
+    "exited": "ended with exit code {0.code}",
+    "signal": "was ended by {0.signal}",
+    "out_of_memory": "was ended because it reached the memory limit of its container or machine",
+    "container": "ended with its container, which was stopped or killed",
+}
+
+
+def _own_configuration() -> Config:
+    """The configuration files of our own name, the person's over the system's (Jupyter's own order)."""
+    config = Config()
+    for loaded in Application._load_config_files(CONFIG_NAME, path=jupyter_config_path()[::-1]):
+        config.merge(loaded)
+    return config
+
+
+def _check_supported(engine: Engine) -> None:
+    facts = engine.facts
+    how = None
+    if facts.virtual_machine:
+        how = "in a virtual machine"
+    elif facts.user_namespaces:
+        how = "with remapped users (userns-remap)"
+    elif not facts.url.startswith("unix://"):
+        how = f"on another machine ({facts.url})"
+    if how:
+        raise EngineNotSupported(
+            f"{facts.name} runs {how}. Kernels talk to JupyterLab through sockets in a shared folder, which needs an engine of this very machine: "
+            "Docker Engine for Linux, with root or rootless."
+        )
+
+
+def _connection(prefix: str, key: str, signature_scheme: str) -> dict[str, Any]:
+    ports = {
+        f"{channel}_port": number for number, channel in enumerate(("shell", "iopub", "stdin", "hb", "control"), 1)
+    }
+    return {
+        "transport": "ipc",
+        "ip": prefix,
+        **ports,
+        "key": key,
+        "signature_scheme": signature_scheme,
+        "kernel_name": "",
+    }
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether no living process holds the lock of a container's folder."""
+    try:
+        with open(folder / "lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _foreign_model(one: dict[str, Any]) -> dict[str, Any]:
+    """The model of a container that another process owns, as far as its labels tell."""
+    names = one["Labels"]
+    return {
+        "id": one["Id"],
+        "environment": names.get(labels.ENVIRONMENT, ""),
+        "display_name": names.get(labels.ENVIRONMENT, ""),
+        "image": one["Image"],
+        "python": "",
+        "workspace": names.get(labels.WORKSPACE, ""),
+        "created": "",
+        "kernel": None,
+        "state": "elsewhere",
+    }

@@ -1,0 +1,210 @@
+"""What runs: a container that we own, the kernel in it, and how that kernel ended."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from .containers import Folders
+from .environments import Environment
+from .errors import ContainerError
+from .supervisor.client import Message, SupervisorClient
+from .workspace import Workspace
+
+# How a process ends that was not seen to end: its container was killed.
+CONTAINER_GONE = -int(signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a kernel ended.
+
+    Parameters
+    ----------
+    reason
+        it exited by itself, a signal ended it, the memory limit did, or its whole container ended
+    code
+        its exit code, for ``exited``
+    signal
+        the signal's name, for ``signal``
+    """
+
+    reason: Literal["exited", "signal", "out_of_memory", "container"]
+    code: int | None = None
+    signal: str | None = None
+
+    @classmethod
+    def from_event(cls, event: Message) -> Exit:
+        """Read the supervisor's word."""
+        if event["oom"]:
+            return cls("out_of_memory")
+        if event["signal"] is not None:
+            return cls("signal", signal=signal.Signals(event["signal"]).name)
+        return cls("exited", code=event["code"])
+
+    @property
+    def returncode(self) -> int:
+        """As ``subprocess`` gives it: the exit code, or the negative number of the signal."""
+        if self.code is not None:
+            return self.code
+        return -int(signal.Signals[self.signal]) if self.signal else CONTAINER_GONE
+
+
+class Kernel:
+    """One kernel process.
+
+    Parameters
+    ----------
+    kernel_id
+        Jupyter's id of it; a restart keeps it
+    launch
+        number of the launch, by which its events are told from those of the process before it
+    """
+
+    def __init__(self, kernel_id: str, launch: int) -> None:
+        self.kernel_id = kernel_id
+        self.launch = launch
+        #: Done when its sockets are bound.
+        self.ready: Future[None] = Future()
+        #: Done when it has ended.
+        self.exited: Future[Exit] = Future()
+        #: Whether somebody asked for its end.
+        self.ending = False
+        #: How many clients were subscribed to its outputs then, or None where nobody counted.
+        self.subscribers: int | None = None
+
+    def end(self, how: Exit) -> None:
+        """Note its end, once."""
+        if not self.exited.done():
+            self.exited.set_result(how)
+        if not self.ready.done():
+            self.ready.set_exception(ContainerError("The kernel ended before it was ready."))
+
+
+class Record:
+    """The state file of a container: which kernel it has, for whoever takes it over; locked for as long as its owner lives.
+
+    Parameters
+    ----------
+    folder
+        where to keep it
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "state.json"
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock: IO[bytes] = os.fdopen(descriptor, "r+b")
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace what it says, so that a reader sees the old or the new and never a half."""
+        new = self._path.with_suffix(".new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(state, file)
+        new.replace(self._path)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        self._lock.close()
+
+
+class RunningContainer:
+    """A container that this process owns.
+
+    Parameters
+    ----------
+    folders
+        its host folders
+    environment, workspace
+        what runs in it, and on which folder
+    """
+
+    def __init__(self, folders: Folders, environment: Environment, workspace: Workspace) -> None:
+        self.folders = folders
+        self.environment = environment
+        self.workspace = workspace
+        self.id = ""
+        self.python = ""
+        self.created = datetime.now(timezone.utc)
+        self.kernel: Kernel | None = None
+        #: Held while a kernel is launched here, or while the container is removed.
+        self.busy = threading.Lock()
+        #: Whether it was started ahead and waits for its first kernel.
+        self.standby = True
+        self.removed = False
+        self._timer: threading.Timer | None = None
+        self.client: SupervisorClient | None = None
+        self.record = Record(folders.state)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its supervisor can be asked for a kernel."""
+        return self.client is not None and self.client.connected and not self.removed
+
+    @property
+    def idle(self) -> bool:
+        """Whether no kernel is in it."""
+        return self.kernel is None or self.kernel.exited.done()
+
+    def expire(self, seconds: float, end: Callable[[], None]) -> None:
+        """Have something done after a while; :meth:`keep` calls it off."""
+        self.keep()
+        self._timer = threading.Timer(seconds, end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def keep(self) -> None:
+        """Call off what :meth:`expire` announced."""
+        if self._timer:
+            self._timer.cancel()
+
+    def control(self) -> SupervisorClient:
+        """The connection to its supervisor."""
+        assert self.client is not None, "a container is handed out with its connection"
+        return self.client
+
+    def note(self, connection: dict[str, Any], session: str) -> None:
+        """Write down what taking over this container needs."""
+        self.record.write(
+            {
+                "container": self.id,
+                "kernel_id": self.kernel.kernel_id if self.kernel else None,
+                "connection": connection,
+                "session": session,
+                "environment": self.environment.name,
+                "workspace": str(self.workspace.root),
+            }
+        )
+
+    def close(self) -> None:
+        """Let go of all that belongs to it on this side: timer, connection, lock and folder."""
+        self.keep()
+        if self.client:
+            self.client.close()
+        self.record.close()
+        shutil.rmtree(self.folders.state, ignore_errors=True)
+
+    def model(self) -> dict[str, Any]:
+        """The JSON model."""
+        kernel = None if self.idle else self.kernel
+        return {
+            "id": self.id,
+            "environment": self.environment.name,
+            "display_name": self.environment.display_name,
+            "image": self.environment.image,
+            "python": self.python,
+            "workspace": str(self.workspace.root),
+            "created": self.created.isoformat(),
+            "kernel": {"id": kernel.kernel_id, "ready": kernel.ready.done()} if kernel else None,
+            "state": "running" if kernel else "standby" if self.standby else "idle",
+        }

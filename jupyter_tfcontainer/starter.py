@@ -1,0 +1,191 @@
+"""From an environment to a container that waits for its kernel: every step of a start, each undone if a later one fails."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from . import containers, host, workspace
+from .containers import Folders, Person
+from .engine import Engine
+from .environments import Environment
+from .errors import ContainerEnded, EngineFailed, IPykernelMissing, MountMissing
+from .events import KernelEvents
+from .images import Images
+from .running import RunningContainer
+from .supervisor.client import Message, SupervisorClient
+from .workspace import Workspace
+
+PROGRAMS = Path(__file__).parent / "supervisor"
+# The supervisor's word that it listens.
+READY = b"[supervisor] ready"
+# The exit code of start.sh when no interpreter has ipykernel.
+NO_IPYKERNEL = 86
+# Lines of a log that fit into a dialog.
+LOG_LINES = 12
+
+
+class Starter:
+    """Starts containers on one engine.
+
+    Parameters
+    ----------
+    engine
+        the engine
+    images
+        its images
+    """
+
+    def __init__(self, engine: Engine, images: Images) -> None:
+        self._engine = engine
+        self._images = images
+        self._lock = threading.Lock()
+        self._accounts: dict[str, tuple[str, str]] = {}
+
+    def start(
+        self,
+        environment: Environment,
+        workspace_: Workspace,
+        folders: Folders,
+        *,
+        orphan_timeout: float,
+        events: KernelEvents,
+        on_event: Callable[[RunningContainer, Message | None], None],
+    ) -> RunningContainer:
+        """Start a container and connect to its supervisor.
+
+        Parameters
+        ----------
+        environment, workspace_, folders
+            what to start, and on which folders
+        orphan_timeout
+            seconds without an owner after which the container ends itself
+        events
+            are told each step
+        on_event
+            gets what the supervisor pushes, and None at its end
+
+        Raises
+        ------
+        TFContainerError
+            with what to do; nothing is left behind
+        """
+        engine = self._engine
+        events.step("preflight")
+        image = self._images.ensure(
+            environment,
+            before_pull=lambda: self._before_pull(environment, events),
+            on_progress=events.pulling,
+        )
+        person = Person(0, 0, (), "root", host.person().timezone) if engine.facts.rootless else host.person()
+        host.make(folders, workspace_.masked, workspace_.root)
+        container = RunningContainer(folders, environment, workspace_)
+        try:
+            events.step("create")
+            container.id = engine.create(
+                containers.create_arguments(
+                    environment,
+                    workspace_=workspace_,
+                    facts=engine.facts,
+                    image=image,
+                    person=person,
+                    folders=folders,
+                    orphan_timeout=orphan_timeout,
+                )
+            )
+            engine.put(container.id, {**programs(), **self._account_files(container.id, image["Id"], person)})
+            events.step("boot")
+            self._boot(container)
+            container.client = SupervisorClient(
+                folders.run / "control.sock",
+                f"process {os.getpid()} of user {os.getuid()}",
+                lambda message: on_event(container, message),
+            )
+            container.python = container.client.hello["python"]
+            self._prove_mounts(container)
+        except BaseException as error:
+            if container.id:
+                engine.remove(container.id)
+            container.close()
+            if isinstance(error, EngineFailed) and "bind source path does not exist" in str(error):
+                raise self._not_mounted(workspace_.root) from error
+            raise
+        return container
+
+    def _before_pull(self, environment: Environment, events: KernelEvents) -> None:
+        """What would make a start fail anyway is found out before gigabytes are fetched for it."""
+        if environment.gpus != "none":
+            self._engine.try_gpu_route(environment.gpus)
+        events.step("pull")
+
+    def _account_files(self, container: str, image: str, person: Person) -> dict[str, bytes]:
+        if person.uid == 0 and not person.groups:
+            return {}  # root is in every image
+        with self._lock:
+            known = self._accounts.get(image)
+        if known is None:
+            passwd, group = (
+                (self._engine.read(container, path) or b"").decode(errors="replace")
+                for path in ("/etc/passwd", "/etc/group")
+            )
+            with self._lock:
+                known = self._accounts[image] = (passwd, group)
+        return containers.account_files(*known, person)
+
+    def _boot(self, container: RunningContainer) -> None:
+        environment, machine = container.environment, self._engine.facts.host
+        try:
+            output, code = self._engine.start_until(container.id, READY)
+        except EngineFailed as error:
+            if 'exec: "sh"' in str(error):
+                raise IPykernelMissing(
+                    f"The image {environment.image} cannot run a kernel: it has no shell (sh), and so most likely no Python. Pick another image."
+                ) from error
+            raise
+        if code == NO_IPYKERNEL:
+            raise IPykernelMissing(
+                f"The image {environment.image} cannot run a kernel: {last_lines(output)}. Pick an image with Jupyter inside, or make one: "
+                f"a Dockerfile with `FROM {environment.image}` and `RUN pip install ipykernel`."
+            )
+        if code is not None:
+            raise ContainerEnded(
+                f"The container of {environment.display_name} ended with exit code {code} on {machine} before its kernel was there. "
+                f"Its log ends:\n{last_lines(output) or '(nothing)'}"
+            )
+
+    def _prove_mounts(self, container: RunningContainer) -> None:
+        """The same folder has the same inode number on both sides; another engine's idea of that path has not."""
+        assert container.client is not None
+        outside = {place: container.workspace.root for place in container.workspace.places}
+        outside[workspace.HOME] = container.folders.home
+        for place, inode in container.client.hello["inodes"].items():
+            folder = next(folder for inside, folder in outside.items() if str(inside) == place)
+            if isinstance(inode, str):
+                raise MountMissing(
+                    f"A kernel of user {os.getuid()} cannot enter {folder}: {inode}. See that this user may enter each folder on the way to it."
+                )
+            if inode != folder.stat().st_ino:
+                raise self._not_mounted(folder)
+
+    def _not_mounted(self, folder: Path) -> MountMissing:
+        return MountMissing(
+            f"The container engine on {self._engine.facts.host} does not see the folder {folder} of this machine: it runs elsewhere, or shut off from it "
+            "(as the snap package of Docker is). Use an engine of this machine, or a workspace below your home folder."
+        )
+
+
+@cache
+def programs() -> dict[str, bytes]:
+    """What runs inside, by its path there."""
+    return {
+        str(workspace.OURS / name): (PROGRAMS / name).read_bytes()
+        for name in ("start.sh", "supervisor.py", "kernel.py")
+    }
+
+
+def last_lines(log: str) -> str:
+    """The end of a log, short enough to be read in a dialog."""
+    return "\n".join(log.strip().splitlines()[-LOG_LINES:])

@@ -1,0 +1,96 @@
+"""The workspace: which host folders a kernel sees, and where. Pure: no path is touched here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+# TensorFlow's images keep their notebooks there.
+NOTEBOOKS = PurePosixPath("/notebooks")
+# Where everything of ours is inside the container.
+OURS = PurePosixPath("/tfcontainer")
+HOME = OURS / "home"
+RUN = OURS / "run"
+# Folders of the image: a workspace that is one of them, holds one of them or lies in one of the first kind is not mounted at its host path,
+# since it would hide what the image needs.
+SYSTEM = tuple(
+    PurePosixPath(path)
+    for path in (
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/libx32",
+        "/proc",
+        "/run",
+        "/sbin",
+        "/sys",
+        "/usr",
+        "/var",
+    )
+)
+# As those, but a folder within them hides nothing.
+SHARED = tuple(PurePosixPath(path) for path in ("/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp"))
+
+Mount = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The host folder that is mounted into the container.
+
+    Parameters
+    ----------
+    root
+        the folder, absolute and without symbolic links
+    masked
+        folders that no notebook may see or change, wherever they lie in the workspace: Jupyter's own and ours
+    """
+
+    root: Path
+    masked: tuple[Path, ...] = ()
+
+    def inside(self, path: Path) -> PurePosixPath | None:
+        """Where a host path is in the container, or None when it is not in the workspace."""
+        try:
+            return NOTEBOOKS / path.relative_to(self.root)
+        except ValueError:
+            return None
+
+    @property
+    def places(self) -> tuple[PurePosixPath, ...]:
+        """Where the workspace is mounted: by the image's convention, and where it is outside, so that absolute paths mean the same on both sides."""
+        host = PurePosixPath(self.root)
+        hidden = (
+            any(one == host or host in one.parents or one in host.parents for one in (*SYSTEM, NOTEBOOKS, OURS))
+            or host in SHARED
+            or any(host in one.parents for one in SHARED)
+        )
+        return (NOTEBOOKS,) if hidden else (NOTEBOOKS, host)
+
+    @property
+    def mounts(self) -> list[Mount]:
+        """The mounts, in the engine's words. Always ``bind``: with a volume the engine would create a missing folder, as root."""
+        mounts: list[Mount] = [bind(self.root, place) for place in self.places]
+        for folder in self.masked:
+            if self.root in (folder, *folder.parents):
+                within = folder.relative_to(self.root)
+                mounts += [
+                    {
+                        "Type": "tmpfs",
+                        "Target": str(place / within),
+                        "ReadOnly": True,
+                        "TmpfsOptions": {"SizeBytes": 4096, "Mode": 0o555},
+                    }
+                    for place in self.places
+                ]
+        return mounts
+
+
+def bind(source: Path, target: PurePosixPath) -> Mount:
+    """A bind mount, in the engine's words."""
+    return {"Type": "bind", "Source": str(source), "Target": str(target)}

@@ -1,0 +1,149 @@
+import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
+
+import type { IKernelDead, IKernelStarting, IPullProgress } from './tokens';
+
+/** JupyterLab cuts a notification's message after this many characters. */
+export const LONGEST_MESSAGE = 140;
+
+/** Leaves room for the longest of our sentences. */
+const LONGEST_NAME = 40;
+
+/** The sentences of the notifications, in the reader's language. */
+export class Texts {
+  constructor(translator: ITranslator) {
+    this._trans = translator.load('jupyter_tfcontainer');
+    // JupyterLab 4.2 has no such property; undefined is the language of the browser.
+    const { languageCode } = translator as Partial<ITranslator>;
+    this._locale = languageCode?.replace('_', '-');
+  }
+
+  /** What a kernel that starts slowly is busy with. */
+  starting(event: IKernelStarting): string {
+    const trans = this._trans;
+    const name = cut(event.display_name, LONGEST_NAME);
+    switch (event.step) {
+      case 'engine':
+        return trans.__('Starting %1: looking for the container engine', name);
+      case 'preflight':
+        return trans.__('Starting %1: checking what this machine offers', name);
+      case 'pull':
+        return cut(this._pulling(name, event.progress), LONGEST_MESSAGE);
+      case 'create':
+        return trans.__('Starting %1: creating the container', name);
+      case 'boot':
+        return trans.__('Starting %1: starting the container', name);
+      case 'launch':
+        return trans.__('Starting %1: starting the kernel', name);
+      default:
+        return trans.__('Starting %1', name);
+    }
+  }
+
+  /** That a slow start came to its end. */
+  running(displayName: string): string {
+    return this._trans.__('%1 is running', cut(displayName, LONGEST_NAME));
+  }
+
+  /** Why a kernel died. */
+  dead(event: IKernelDead): string {
+    const trans = this._trans;
+    const name = cut(event.display_name, LONGEST_NAME);
+    switch (event.reason) {
+      case 'exited':
+        return event.exit_code === undefined
+          ? trans.__('%1: the kernel ended by itself.', name)
+          : trans.__('%1: the kernel ended by itself, with exit code %2.', name, event.exit_code);
+      case 'signal':
+        return event.signal === undefined
+          ? trans.__('%1: the kernel was ended by a signal.', name)
+          : trans.__('%1: the kernel was ended by the signal %2.', name, event.signal);
+      case 'out_of_memory':
+        return event.memory_limit === undefined
+          ? trans.__('%1: the kernel ran out of memory.', name)
+          : trans.__(
+              '%1: the kernel ran out of memory: its container has %2.',
+              name,
+              memory(event.memory_limit)
+            );
+      case 'container':
+        return trans.__("%1: the kernel's container was ended.", name);
+      default:
+        return cut(event.message || trans.__('%1: the kernel died.', name), LONGEST_MESSAGE);
+    }
+  }
+
+  /** The button that opens the log. */
+  get showLog(): string {
+    return this._trans.__('Show log');
+  }
+
+  /** The title of the log. */
+  logTitle(displayName: string): string {
+    return this._trans.__('Last lines of %1', cut(displayName, LONGEST_NAME));
+  }
+
+  /** The button that closes the log. */
+  get close(): string {
+    return this._trans.__('Close');
+  }
+
+  private _pulling(name: string, progress?: IPullProgress): string {
+    const trans = this._trans;
+    if (!progress || progress.layers <= 0) {
+      return trans.__('Starting %1: pulling its image', name);
+    }
+    const { current, total, layers, layers_done, sized } = progress;
+    if (!sized || total <= 0) {
+      // A share of the layers whose size is known would run backwards when the next layer's size comes.
+      return trans.__(
+        'Starting %1: pulling its image, %2 (%3 of %4 layers)',
+        name,
+        this._bytes(current),
+        layers_done,
+        layers
+      );
+    }
+    return trans.__(
+      'Starting %1: pulling its image, %2: %3 of %4 (%5 of %6 layers)',
+      name,
+      this._percent(Math.min(current / total, 1)),
+      this._bytes(current),
+      this._bytes(total),
+      layers_done,
+      layers
+    );
+  }
+
+  private _percent(share: number): string {
+    // Rounded down: 100 % is for what is done.
+    return (Math.floor(share * 100) / 100).toLocaleString(this._locale, {
+      style: 'percent'
+    });
+  }
+
+  private _bytes(count: number): string {
+    const [unit, size] =
+      count < 1e6 ? ['kilobyte', 1e3] : count < 1e9 ? ['megabyte', 1e6] : ['gigabyte', 1e9];
+    return (count / size).toLocaleString(this._locale, {
+      style: 'unit',
+      unit,
+      maximumFractionDigits: unit === 'gigabyte' ? 2 : 0
+    });
+  }
+
+  private readonly _trans: TranslationBundle;
+  private readonly _locale: string | undefined;
+}
+
+/** Shorten a text that somebody else wrote. */
+function cut(text: string, longest: number): string {
+  return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
+}
+
+/** An amount of memory in powers of 1024, as limits are given. */
+function memory(bytes: number): string {
+  const mebibytes = bytes / 2 ** 20;
+  return mebibytes < 1024
+    ? `${mebibytes.toFixed(0)} MiB`
+    : `${(mebibytes / 1024).toFixed(1).replace('.0', '')} GiB`;
+}
