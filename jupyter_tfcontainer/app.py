@@ -17,7 +17,7 @@ class TFContainerApp(ExtensionApp):
 
     name = "jupyter_tfcontainer"
     extension_url = "/lab"
-    classes = [ContainerManager]
+    classes = [ContainerManager]  # noqa: RUF012 - the base class declares it
 
     def initialize_settings(self) -> None:
         """Make the manager known to the handlers, and its events to whoever listens."""

@@ -1,7 +1,7 @@
 """The command ``jupyter tfcontainer``.
 
-``kernel`` is what a kernelspec of ours names as its command. Clients that know kernel provisioners never run it; the others, such as the local
-kernels of VS Code, do, and get to know what to do instead.
+``kernel`` is what a kernelspec of ours names as its command. Clients that know kernel provisioners never run it; the
+others, such as the local kernels of VS Code, do, and get to know what to do instead.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import sys
 from . import __version__
 
 NO_PROVISIONER = (
-    "This kernel runs in a container, which takes a program that knows Jupyter's kernel provisioners (jupyter_client 7 or later): JupyterLab, "
-    "Jupyter Notebook, `jupyter execute`, nbconvert, papermill. In VS Code, start `jupyter lab` and connect to it: “Select Kernel”, then "
+    "This kernel runs in a container, which takes a program that knows Jupyter's kernel provisioners (jupyter_client "
+    "7 or later): JupyterLab, "
+    "Jupyter Notebook, `jupyter execute`, nbconvert, papermill. In VS Code, start `jupyter lab` and connect to it: "
+    "“Select Kernel”, then "
     "“Existing Jupyter Server…”."
 )
 

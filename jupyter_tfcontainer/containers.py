@@ -1,4 +1,7 @@
-"""From an environment, a workspace and what the engine is to the container's create arguments. Pure: nothing is asked, nothing is done."""
+"""From an environment, a workspace and what the engine is to the container's create arguments.
+
+Pure: nothing is asked, nothing is done.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,14 @@ from .engine import EngineFacts, gpu, labels
 from .environments import Environment
 from .workspace import Workspace, bind
 
-# A CUDA compute cache that holds every kernel of TensorFlow for a card that its wheel has no machine code for; NVIDIA's own limit is 4 GiB.
+# A CUDA compute cache that holds every kernel of TensorFlow for a card that its wheel has no machine code for;
+# NVIDIA's own limit is 4 GiB.
 CUDA_CACHE_SIZE = 4 * 1024**3 - 1
+
+
+# passwd(5), group(5)
+PASSWD_FIELDS = 7
+GROUP_FIELDS = 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,10 @@ class Folders:
 
     @property
     def run_inside(self) -> PurePosixPath:
-        """Where ``run`` is in the container. Unlike another's, so that the machine's table of sockets tells whose each is."""
+        """Where ``run`` is in the container.
+
+        Unlike another's, so that the machine's table of sockets tells whose each is.
+        """
         return workspace.RUN / self.state.name
 
 
@@ -145,7 +157,8 @@ def _variables(
         "HOME": str(workspace.HOME),
         "USER": name,
         "LOGNAME": name,
-        # One for each image and, by its own subfolders, each Python version: packages built for one do not load in another.
+        # One for each image and, by its own subfolders, each Python version: packages built for one do not load in
+        # another.
         "PYTHONUSERBASE": str(workspace.HOME / ".local" / f"image-{image['Id'].removeprefix('sha256:')[:12]}"),
         "PIP_USER": "1",
         # Debian's newer images forbid even --user installs; in a container there is no system to break.
@@ -173,11 +186,11 @@ def account_files(passwd: str, group: str, person: Person) -> dict[str, bytes]:
         whom to add, unless the image has that id already
     """
     files = {}
-    users = {line.split(":")[2] for line in passwd.splitlines() if line.count(":") >= 6}
+    users = {line.split(":")[2] for line in passwd.splitlines() if line.count(":") == PASSWD_FIELDS - 1}
     if str(person.uid) not in users:
         entry = f"{person.name}:x:{person.uid}:{person.gid}:{person.name}:{workspace.HOME}:/bin/sh\n"
         files["/etc/passwd"] = (_ended(passwd) + entry).encode()
-    known = {line.split(":")[2] for line in group.splitlines() if line.count(":") >= 3}
+    known = {line.split(":")[2] for line in group.splitlines() if line.count(":") == GROUP_FIELDS - 1}
     missing = [gid for gid in dict.fromkeys((person.gid, *person.groups)) if str(gid) not in known]
     if missing:
         entries = "".join(f"{person.name if gid == person.gid else f'group{gid}'}:x:{gid}:\n" for gid in missing)

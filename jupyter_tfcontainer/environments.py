@@ -14,6 +14,8 @@ from .errors import EnvironmentInvalid, EnvironmentNotFound
 PROVISIONER = "tfcontainer-provisioner"
 # The least memory Docker lets a container have (its documentation of --memory), in bytes.
 MEMORY_MINIMUM = 6 * 1024**2
+# The engine counts in this part of a processor (Docker's documentation of --cpus).
+CPUS_MINIMUM = 0.01
 UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -84,8 +86,9 @@ class Environment:
             )
         for key in config:
             if key not in READERS:
+                known = ", ".join(sorted(READERS))
                 raise EnvironmentInvalid(
-                    f"The kernelspec {name} has a field that is not known: {key}. Known are {', '.join(sorted(READERS))}."
+                    f"The kernelspec {name} has a field that is not known: {key}. Known are {known}."
                 )
         if "image" not in config:
             raise EnvironmentInvalid(f"The kernelspec {name} lacks the field image: which image its kernel runs in.")
@@ -169,9 +172,9 @@ def _bytes(minimum: int) -> Callable[[object], int]:
 
 
 def _cpus(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0.01:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= CPUS_MINIMUM:
         return float(value)
-    raise ValueError("a number of processors, such as 1.5, and at least 0.01")
+    raise ValueError(f"a number of processors, such as 1.5, and at least {CPUS_MINIMUM}")
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:

@@ -1,4 +1,4 @@
-"""This side of a container: whose it is, and which folders it gets."""
+"""The host side of a container: whose it is, and which folders it gets."""
 
 from __future__ import annotations
 
@@ -53,24 +53,28 @@ def container_folders(environment: str, state_dir: str) -> Folders:
     environment
         name of the environment, which keeps its home
     state_dir
-        where sockets shall be; empty for below Jupyter's data folder, or for ``/tmp`` where the paths of sockets would get too long there
+        where sockets shall be; empty for below Jupyter's data folder, or for ``/tmp`` where the paths of sockets would
+        get too long there
     """
     number = secrets.token_hex(4)
-    choices = (
-        [Path(state_dir).absolute()] if state_dir else [data_folder() / "c", Path(f"/tmp/tfcontainer-{os.getuid()}")]
-    )
+    # The second is made readable by this user only, and must be its own.
+    short = Path(f"/tmp/tfcontainer-{os.getuid()}")  # noqa: S108
+    choices = [Path(state_dir).absolute()] if state_dir else [data_folder() / "c", short]
     for root in choices:
         run = root / number / "run"
         if len(os.fsencode(run / LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT:
             return Folders(state=root / number, run=run, home=data_folder() / "homes" / environment)
     raise ContainerError(
-        f"The path of the folder for sockets, {choices[-1]}, is too long: with the names of the sockets in it no more than {SOCKET_PATH_LIMIT} bytes "
-        "are possible. Set ContainerManager.state_dir to a shorter one."
+        f"The path of the folder for sockets, {choices[-1]}, is too long: with the names of the sockets in it no more "
+        f"than {SOCKET_PATH_LIMIT} bytes are possible. Set ContainerManager.state_dir to a shorter one."
     )
 
 
 def make(folders: Folders, masked: tuple[Path, ...], root: Path) -> None:
-    """Make a container's folders, readable by this user only, and those that are to be hidden from it: the engine would make them as root."""
+    """Make a container's folders, readable by this user only.
+
+    Those that are to be hidden from it are made as well: else the engine would make them, as root.
+    """
     state_root = folders.state.parent
     state_root.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = state_root.stat()
@@ -89,9 +93,10 @@ def make(folders: Folders, masked: tuple[Path, ...], root: Path) -> None:
 
 
 def connections(socket_path: str) -> int | None:
-    """How many connections this machine has to a Unix socket, by the path that its listener knows it by; None when that cannot be told.
+    """How many connections this machine has to a Unix socket, by the path its listener knows; None if it cannot tell.
 
-    The kernel lists an accepted socket in the network namespace of whoever connected to it, under the listener's name (proc(5)).
+    The kernel lists an accepted socket in the network namespace of whoever connected to it, under the listener's name
+    (proc(5)).
     """
     try:
         table = Path("/proc/net/unix").read_text()
@@ -99,4 +104,4 @@ def connections(socket_path: str) -> int | None:
         return None
     rows = (line.split(None, 7) for line in table.splitlines())
     # State 3 is SS_CONNECTED.
-    return sum(1 for row in rows if len(row) == 8 and row[5] == "03" and row[7] == socket_path)
+    return sum(1 for row in rows if row[5:6] == ["03"] and row[7:] == [socket_path])

@@ -1,4 +1,7 @@
-"""Operations on images: for now, having one before a container is created from it. One operation per image at a time, shared by all who wait."""
+"""Operations on images.
+
+For now, having one before a container is created from it. One operation per image at a time, shared by all who wait.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,8 @@ class Images:
         image = self._engine.image(environment.image)
         if environment.pull_policy == "never" and image is None:
             raise ImageMissing(
-                f"The image {environment.image} is not on {self._engine.facts.host}, and the environment {environment.name} never pulls "
+                f"The image {environment.image} is not on {self._engine.facts.host}, and the environment "
+                f"{environment.name} never pulls "
                 f"(pull_policy). Fetch it there: `docker pull {environment.image}`, or `docker load` from a file."
             )
         if environment.pull_policy == "always" or image is None:
@@ -54,7 +58,8 @@ class Images:
             image = self._engine.image(environment.image)
             if image is None:
                 raise ImageMissing(
-                    f"The image {environment.image} was pulled and removed again before it could be used. Start once more."
+                    f"The image {environment.image} was pulled and removed again before it could be used. Start once "
+                    f"more."
                 )
         return image
 
@@ -67,7 +72,8 @@ class Images:
             else:
                 done, listeners = self._pulls[reference] = (Future(), [on_progress])
         if others:
-            return done.result()
+            done.result()
+            return
         try:
             for progress in self._engine.pull(reference):
                 for listener in tuple(listeners):

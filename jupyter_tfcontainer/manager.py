@@ -40,19 +40,22 @@ CONFIG_NAME = "jupyter_tfcontainer_config"
 class ContainerManager(SingletonConfigurable):
     """The containers of this process.
 
-    It reads ``jupyter_tfcontainer_config.py`` or ``.json`` from Jupyter's configuration path by itself, so that what an administrator says
-    there holds under ``jupyter execute`` too, where no server's configuration is read.
+    It reads ``jupyter_tfcontainer_config.py`` or ``.json`` from Jupyter's configuration path by itself, so that what
+    an administrator says there holds under ``jupyter execute`` too, where no server's configuration is read.
     """
 
     engine_url = Unicode(
-        help="Address of the container engine, as in DOCKER_HOST. Empty: DOCKER_HOST, Docker's current context, then the usual sockets."
+        help="Address of the container engine, as in DOCKER_HOST. Empty: DOCKER_HOST, Docker's current context, then "
+        "the usual sockets."
     ).tag(config=True)
     state_dir = Unicode(
-        help="Folder for the sockets of running containers. Empty: below Jupyter's data folder. It must be on a local disk that the engine sees."
+        help="Folder for the sockets of running containers. Empty: below Jupyter's data folder. It must be on a local "
+        "disk that the engine sees."
     ).tag(config=True)
     orphan_timeout = Float(
         60.0,
-        help="Seconds after which a container ends itself when the program that started it has died, where that is no server.",
+        help="Seconds after which a container ends itself when the program that started it has died, where that is "
+        "no server.",
     ).tag(config=True)
     server_orphan_timeout = Float(
         86400.0, help="Seconds after which a container ends itself when the Jupyter server that started it has died."
@@ -70,7 +73,6 @@ class ContainerManager(SingletonConfigurable):
         self.in_server = False
         self.threads = Threads()
         self._lock = threading.RLock()
-        self._engine: Engine | None = None
         self._starter: Starter | None = None
         self._containers: dict[str, RunningContainer] = {}
         self._listeners: list[events.Listener] = []
@@ -87,18 +89,20 @@ class ContainerManager(SingletonConfigurable):
         EngineError
             when none answers, or none that we can serve
         """
+        return self._ready().engine
+
+    def _ready(self) -> Starter:
         with self._lock:
-            if self._engine is None:
+            if self._starter is None:
                 engine = connect(candidates(self.engine_url))
                 try:
                     _check_supported(engine)
                 except EngineNotSupported:
                     engine.close()
                     raise
-                self._engine = engine
                 self._starter = Starter(engine, Images(engine))
                 self.threads.soon(self._sweep)
-            return self._engine
+            return self._starter
 
     def listen(self, listener: events.Listener) -> None:
         """Have events told to a listener, in whichever thread they happen."""
@@ -106,26 +110,29 @@ class ContainerManager(SingletonConfigurable):
 
     # Starting.
 
-    def workspace(self, root: Path) -> Workspace:
-        """The workspace on a host folder."""
-        return Workspace(root.resolve(), host.private_folders())
-
-    def start(self, environment: Environment, workspace_: Workspace) -> RunningContainer:
+    def start(self, environment: Environment, root: Path) -> RunningContainer:
         """Start a container ahead: the next launch of that environment on that workspace takes it.
+
+        Parameters
+        ----------
+        environment
+            what to start
+        root
+            the workspace's folder
 
         Raises
         ------
         TFContainerError
             with what to do; nothing is left behind
         """
-        container = self._start(environment, workspace_, None, KernelEvents(self._tell, "", environment))
+        container = self._start(environment, _workspace(root), None, KernelEvents(self._tell, "", environment))
         self._expire(container, self.standby_timeout)
         return container
 
     def launch(
         self,
         environment: Environment,
-        workspace_: Workspace,
+        root: Path,
         *,
         kernel_id: str,
         key: str,
@@ -139,8 +146,10 @@ class ContainerManager(SingletonConfigurable):
 
         Parameters
         ----------
-        environment, workspace_
+        environment
             what to run it in
+        root
+            the workspace's folder
         kernel_id
             Jupyter's id of it
         key, signature_scheme
@@ -150,7 +159,8 @@ class ContainerManager(SingletonConfigurable):
         env
             variables beyond those of the environment
         previous
-            the container it ran in before, for a restart: taken again if it still lives, else replaced at the same addresses
+            the container it ran in before, for a restart: taken again if it still lives, else replaced at the same
+            addresses
         fresh
             replace the previous container even if it lives
 
@@ -160,6 +170,7 @@ class ContainerManager(SingletonConfigurable):
             with what to do; nothing is left behind
         """
         tell = KernelEvents(self._tell, kernel_id, environment)
+        workspace_ = _workspace(root)
         try:
             if previous and previous.alive and not fresh and previous.environment == environment:
                 container = previous
@@ -190,9 +201,7 @@ class ContainerManager(SingletonConfigurable):
         self, environment: Environment, workspace_: Workspace, folders: Folders | None, tell: KernelEvents
     ) -> RunningContainer:
         tell.step("engine")
-        _ = self.engine
-        assert self._starter is not None, "made with the engine"
-        container = self._starter.start(
+        container = self._ready().start(
             environment,
             workspace_,
             folders or host.container_folders(environment.name, self.state_dir),
@@ -263,7 +272,8 @@ class ContainerManager(SingletonConfigurable):
     def _kernel_failed(self, container: RunningContainer, what: str) -> KernelFailed:
         log = self._last_log(container)
         return KernelFailed(
-            f"The kernel of {container.environment.display_name} {what} on {self.engine.facts.host}, before it was ready. "
+            f"The kernel of {container.environment.display_name} {what} on {self.engine.facts.host}, before it was "
+            f"ready. "
             f"The log of its container ends:\n{log or '(nothing)'}"
         )
 
@@ -393,16 +403,19 @@ class ContainerManager(SingletonConfigurable):
                         self.log.error("A container could not be removed: %s", error)
         self.threads.close()
         with self._lock:
-            if self._engine:
-                self._engine.close()
-                self._engine = None
+            if self._starter:
+                self._starter.engine.close()
+                self._starter = None
         if self.initialized() and self.instance() is self:
             self.clear_instance()
 
     # Asking.
 
     def list(self) -> list[dict[str, Any]]:
-        """Models of the containers of this user: those of this process with all that is known of them, others by their labels."""
+        """Models of the containers of this user.
+
+        Those of this process come with all that is known of them, others with what their labels tell.
+        """
         with self._lock:
             mine = dict(self._containers)
         return [
@@ -454,10 +467,17 @@ _HOW = {
 }
 
 
+def _workspace(root: Path) -> Workspace:
+    """The workspace on a host folder."""
+    return Workspace(root.expanduser().resolve(), host.private_folders())
+
+
 def _own_configuration() -> Config:
     """The configuration files of our own name, the person's over the system's (Jupyter's own order)."""
     config = Config()
-    for loaded in Application._load_config_files(CONFIG_NAME, path=jupyter_config_path()[::-1]):
+    for loaded in Application._load_config_files(  # noqa: SLF001 - the one reader of .py and .json files there is
+        CONFIG_NAME, path=jupyter_config_path()[::-1]
+    ):
         config.merge(loaded)
     return config
 
@@ -473,7 +493,8 @@ def _check_supported(engine: Engine) -> None:
         how = f"on another machine ({facts.url})"
     if how:
         raise EngineNotSupported(
-            f"{facts.name} runs {how}. Kernels talk to JupyterLab through sockets in a shared folder, which needs an engine of this very machine: "
+            f"{facts.name} runs {how}. Kernels talk to JupyterLab through sockets in a shared folder, which needs an "
+            f"engine of this very machine: "
             "Docker Engine for Linux, with root or rootless."
         )
 
@@ -495,7 +516,7 @@ def _connection(prefix: str, key: str, signature_scheme: str) -> dict[str, Any]:
 def _abandoned(folder: Path) -> bool:
     """Whether no living process holds the lock of a container's folder."""
     try:
-        with open(folder / "lock", "rb") as lock:
+        with (folder / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return True

@@ -16,13 +16,14 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from .environments import Environment
-from .errors import EnvironmentInvalid
+from .errors import ContainerNotFound
 from .manager import ContainerManager
 from .running import Kernel, RunningContainer
 
 # Milliseconds between the attempts of a client's socket to reach a kernel that restarts.
 RECONNECT_INTERVAL = 20
-# Variables of the host process that mean nothing, or harm, in a container: its paths, and a parent process that is not there.
+# Variables of the host process that mean nothing, or harm, in a container: its paths, and a parent process that is not
+# there.
 HOST_ONLY = frozenset(
     (
         "HOME",
@@ -47,8 +48,9 @@ class TFContainerProvisioner(KernelProvisionerBase):
     Parameters
     ----------
     **kwargs
-        What jupyter_client gives: ``kernel_id``, ``kernel_spec``, ``parent``. It adds the kernelspec's ``config``, which is left to
-        :class:`~jupyter_tfcontainer.environments.Environment` to read: no kernelspec sets a trait of ours.
+        What jupyter_client gives: ``kernel_id``, ``kernel_spec``, ``parent``. It adds the kernelspec's ``config``,
+        which is left to :class:`~jupyter_tfcontainer.environments.Environment` to read: no kernelspec sets a trait of
+        ours.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -94,7 +96,7 @@ class TFContainerProvisioner(KernelProvisionerBase):
         if self._kernel and self.container:
             await self._manager.threads.call(self._manager.signal, self.container, self._kernel, signum)
 
-    async def kill(self, restart: bool = False) -> None:
+    async def kill(self, restart: bool = False) -> None:  # noqa: ARG002
         """End the kernel's process group by SIGKILL."""
         await self.send_signal(9)
 
@@ -134,12 +136,12 @@ class TFContainerProvisioner(KernelProvisionerBase):
         manager, session = self._manager, self._km.session
         # Clients of the old kernel find the new one this much sooner. Sockets made before keep libzmq's own 100 ms.
         self._km.context.setsockopt(zmq.RECONNECT_IVL, RECONNECT_INTERVAL)
-        cwd = Path(kwargs.get("cwd") or os.getcwd())
+        cwd = Path(kwargs.get("cwd") or Path.cwd())
         environment = Environment.from_kernelspec(self._km.kernel_name, self.kernel_spec)
         start = manager.threads.start(
             manager.launch,
             environment,
-            manager.workspace(self._root(cwd)),
+            self._root(cwd),
             kernel_id=self.kernel_id,
             key=session.key.decode(),
             signature_scheme=session.signature_scheme,
@@ -159,9 +161,16 @@ class TFContainerProvisioner(KernelProvisionerBase):
         info = manager.connection(container, session.key.decode(), session.signature_scheme)
         # The base class keeps this in a mutable class attribute: rebound, so that no two kernels share it.
         self.connection_info = cast(
-            KernelConnectionInfo, {**info, "kernel_name": self._km.kernel_name, "key": session.key}
+            "KernelConnectionInfo", {**info, "kernel_name": self._km.kernel_name, "key": session.key}
         )
         return self.connection_info
+
+    @property
+    def running(self) -> RunningContainer:
+        """The container that the kernel runs in."""
+        if self.container is None:
+            raise ContainerNotFound("The kernel has no container: it is not running.")
+        return self.container
 
     def restart_fresh(self) -> None:
         """Have the next launch of this kernel, which a restart makes, run in a new container."""

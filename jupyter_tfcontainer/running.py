@@ -92,7 +92,9 @@ class Kernel:
 
 
 class Record:
-    """The state file of a container: which kernel it has, for whoever takes it over; locked for as long as its owner lives.
+    """The state file of a container: which kernel it has, for whoever takes it over.
+
+    It is locked for as long as its owner lives.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ class Record:
     def write(self, state: dict[str, Any]) -> None:
         """Replace what it says, so that a reader sees the old or the new and never a half."""
         new = self._path.with_suffix(".new")
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(state, file)
         new.replace(self._path)
 
@@ -170,7 +172,8 @@ class RunningContainer:
 
     def control(self) -> SupervisorClient:
         """The connection to its supervisor."""
-        assert self.client is not None, "a container is handed out with its connection"
+        if self.client is None:
+            raise ContainerError("The container is still starting.")
         return self.client
 
     def note(self, connection: dict[str, Any], session: str) -> None:

@@ -1,4 +1,7 @@
-"""From an environment to a container that waits for its kernel: every step of a start, each undone if a later one fails."""
+"""From an environment to a container that waits for its kernel.
+
+Each step of a start is undone if a later one fails.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ class Starter:
     """
 
     def __init__(self, engine: Engine, images: Images) -> None:
-        self._engine = engine
+        self.engine = engine
         self._images = images
         self._lock = threading.Lock()
         self._accounts: dict[str, tuple[str, str]] = {}
@@ -73,7 +76,7 @@ class Starter:
         TFContainerError
             with what to do; nothing is left behind
         """
-        engine = self._engine
+        engine = self.engine
         events.step("preflight")
         image = self._images.ensure(
             environment,
@@ -118,7 +121,7 @@ class Starter:
     def _before_pull(self, environment: Environment, events: KernelEvents) -> None:
         """What would make a start fail anyway is found out before gigabytes are fetched for it."""
         if environment.gpus != "none":
-            self._engine.try_gpu_route(environment.gpus)
+            self.engine.try_gpu_route(environment.gpus)
         events.step("pull")
 
     def _account_files(self, container: str, image: str, person: Person) -> dict[str, bytes]:
@@ -128,7 +131,7 @@ class Starter:
             known = self._accounts.get(image)
         if known is None:
             passwd, group = (
-                (self._engine.read(container, path) or b"").decode(errors="replace")
+                (self.engine.read(container, path) or b"").decode(errors="replace")
                 for path in ("/etc/passwd", "/etc/group")
             )
             with self._lock:
@@ -136,43 +139,47 @@ class Starter:
         return containers.account_files(*known, person)
 
     def _boot(self, container: RunningContainer) -> None:
-        environment, machine = container.environment, self._engine.facts.host
+        environment, machine = container.environment, self.engine.facts.host
         try:
-            output, code = self._engine.start_until(container.id, READY)
+            output, code = self.engine.start_until(container.id, READY)
         except EngineFailed as error:
             if 'exec: "sh"' in str(error):
                 raise IPykernelMissing(
-                    f"The image {environment.image} cannot run a kernel: it has no shell (sh), and so most likely no Python. Pick another image."
+                    f"The image {environment.image} cannot run a kernel: it has no shell (sh), and so most likely no "
+                    f"Python. Pick another image."
                 ) from error
             raise
         if code == NO_IPYKERNEL:
             raise IPykernelMissing(
-                f"The image {environment.image} cannot run a kernel: {last_lines(output)}. Pick an image with Jupyter inside, or make one: "
+                f"The image {environment.image} cannot run a kernel: {last_lines(output)}. Pick an image with Jupyter "
+                f"inside, or make one: "
                 f"a Dockerfile with `FROM {environment.image}` and `RUN pip install ipykernel`."
             )
         if code is not None:
             raise ContainerEnded(
-                f"The container of {environment.display_name} ended with exit code {code} on {machine} before its kernel was there. "
+                f"The container of {environment.display_name} ended with exit code {code} on {machine} before its "
+                f"kernel was there. "
                 f"Its log ends:\n{last_lines(output) or '(nothing)'}"
             )
 
     def _prove_mounts(self, container: RunningContainer) -> None:
         """The same folder has the same inode number on both sides; another engine's idea of that path has not."""
-        assert container.client is not None
-        outside = {place: container.workspace.root for place in container.workspace.places}
+        outside = dict.fromkeys(container.workspace.places, container.workspace.root)
         outside[workspace.HOME] = container.folders.home
-        for place, inode in container.client.hello["inodes"].items():
+        for place, inode in container.control().hello["inodes"].items():
             folder = next(folder for inside, folder in outside.items() if str(inside) == place)
             if isinstance(inode, str):
                 raise MountMissing(
-                    f"A kernel of user {os.getuid()} cannot enter {folder}: {inode}. See that this user may enter each folder on the way to it."
+                    f"A kernel of user {os.getuid()} cannot enter {folder}: {inode}. See that this user may enter "
+                    f"each folder on the way to it."
                 )
             if inode != folder.stat().st_ino:
                 raise self._not_mounted(folder)
 
     def _not_mounted(self, folder: Path) -> MountMissing:
         return MountMissing(
-            f"The container engine on {self._engine.facts.host} does not see the folder {folder} of this machine: it runs elsewhere, or shut off from it "
+            f"The container engine on {self.engine.facts.host} does not see the folder {folder} of this machine: it "
+            f"runs elsewhere, or shut off from it "
             "(as the snap package of Docker is). Use an engine of this machine, or a workspace below your home folder."
         )
 

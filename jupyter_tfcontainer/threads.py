@@ -1,4 +1,7 @@
-"""Blocking calls off the event loop: short ones and long ones on pools of their own, so that a start that pulls never keeps a stop waiting."""
+"""Blocking calls off the event loop.
+
+Short ones and long ones have pools of their own, so that a start that pulls never keeps a stop waiting.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ T = TypeVar("T")
 
 # As many short calls at a time as the engine answers side by side.
 CALLS = 8
-# More starts than this at a time wait for their turn: on a machine that starts so many, waiting is not what takes the time.
+# More starts than this at a time wait for their turn: on a machine that starts so many, waiting is not what takes the
+# time.
 STARTS = 32
 
 
@@ -37,7 +41,10 @@ class Threads:
         return await asyncio.wrap_future(self.start(function, *args, **kwargs))
 
     def soon(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a short call that nobody waits for. After :meth:`close` it is not run: there is nothing left to do it for."""
+        """Run a short call that nobody waits for.
+
+        After :meth:`close` it is not run: there is nothing left to do it for.
+        """
         try:
             self._calls.submit(function, *args)
         except RuntimeError:

@@ -12,8 +12,8 @@ NOTEBOOKS = PurePosixPath("/notebooks")
 OURS = PurePosixPath("/tfcontainer")
 HOME = OURS / "home"
 RUN = OURS / "run"
-# Folders of the image: a workspace that is one of them, holds one of them or lies in one of the first kind is not mounted at its host path,
-# since it would hide what the image needs.
+# Folders of the image: a workspace that is one of them, holds one of them or lies in one of the first kind is not
+# mounted at its host path, since it would hide what the image needs.
 SYSTEM = tuple(
     PurePosixPath(path)
     for path in (
@@ -34,7 +34,7 @@ SYSTEM = tuple(
     )
 )
 # As those, but a folder within them hides nothing.
-SHARED = tuple(PurePosixPath(path) for path in ("/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp"))
+SHARED = tuple(PurePosixPath(path) for path in ("/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp"))  # noqa: S108 - a mount's target
 
 Mount = dict[str, Any]
 
@@ -63,7 +63,10 @@ class Workspace:
 
     @property
     def places(self) -> tuple[PurePosixPath, ...]:
-        """Where the workspace is mounted: by the image's convention, and where it is outside, so that absolute paths mean the same on both sides."""
+        """Where the workspace is mounted.
+
+        By the image's convention, and at its host path, so that absolute paths mean the same on both sides.
+        """
         host = PurePosixPath(self.root)
         hidden = (
             any(one == host or host in one.parents or one in host.parents for one in (*SYSTEM, NOTEBOOKS, OURS))
@@ -74,7 +77,10 @@ class Workspace:
 
     @property
     def mounts(self) -> list[Mount]:
-        """The mounts, in the engine's words. Always ``bind``: with a volume the engine would create a missing folder, as root."""
+        """The mounts, in the engine's words.
+
+        Always ``bind``: with a volume the engine would create a missing folder, as root.
+        """
         mounts: list[Mount] = [bind(self.root, place) for place in self.places]
         for folder in self.masked:
             if self.root in (folder, *folder.parents):

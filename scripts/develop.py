@@ -19,10 +19,11 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn
 
 import engine
-from steps import ROOT, StepError, apt_install, main, run, step
+from steps import ROOT, StepError, apt_install, main, need, run, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,11 +93,11 @@ def make_venv() -> None:
     """Make the virtual environment, unless it is there."""
     if (BIN / "pip").exists():
         return
+    if not find_spec("ensurepip"):
+        # Debian packs this part of Python on its own.
+        apt_install("python3-venv")
     with step("virtual environment .venv"):
-        run(
-            [sys.executable, "-m", "venv", "--clear", VENV],
-            hint="On Debian: apt-get install python3-venv, then again.",
-        )
+        run([sys.executable, "-m", "venv", "--clear", VENV])
 
 
 def install() -> None:
@@ -188,9 +189,7 @@ def check(groups: dict[str, tuple[str, ...]]) -> None:
     for name, command in groups.items():
         print(f"\n== {name}: {shlex.join(command)}", flush=True)
         start = time.monotonic()
-        done = subprocess.run(
-            [BIN / command[0], *command[1:]], cwd=ROOT, env=environment(), check=False
-        )
+        done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, env=environment(), check=False)
         verdict = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
         times.append(f"{time.monotonic() - start:6.1f} s  {name}: {verdict}")
         if done.returncode:
@@ -206,7 +205,7 @@ def test() -> int:
     begin = time.monotonic()
     started = engine.start()
     try:
-        apt_install(TEST_PROGRAMS)
+        need(TEST_PROGRAMS)
         make_venv()
         with building_images():
             install()

@@ -15,7 +15,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from steps import StepError, apt_install, cache_dir, main, run, step
+from steps import StepError, cache_dir, main, need, run, step
 
 START_SECONDS = 60
 
@@ -63,9 +63,9 @@ def start() -> bool:
             "No container engine answers: start Docker, or run this as root on Debian, "
             "where it installs and starts one."
         )
-    apt_install({"dockerd": "docker.io"})
+    need({"dockerd": "docker.io"})
     # Since Debian 13 the command line is a package of its own.
-    apt_install({"docker": "docker-cli"})
+    need({"docker": "docker-cli"})
     if answers():
         return False
     log = cache_dir() / "dockerd.log"

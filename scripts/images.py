@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from steps import ROOT, StepError, apt_install, cache_dir, main, run, step
+from steps import ROOT, StepError, cache_dir, main, need, run, step
 
 LABEL = "jupyter-tfcontainer.recipe"
 RECIPES = ROOT / "tests" / "images"
@@ -120,7 +120,7 @@ def root_filesystem(image: Image) -> Path:
     archive = cache_dir() / f"{image.suite}-{recipe_hash(image)}.tar"
     if not archive.exists():
         with APT_LOCK:
-            apt_install({"mmdebstrap": "mmdebstrap"})
+            need({"mmdebstrap": "mmdebstrap"})
         partial = archive.with_name(f"partial-{os.getpid()}-{archive.name}")
         try:
             run(
@@ -148,9 +148,7 @@ def recipe_archive(image: Image) -> bytes:
         archive.add(recipe, arcname=".")
         # Debian's minimal Python has no pip. A wheel of pip runs as it is.
         version = (recipe / "pip.txt").read_text().split()[0]
-        run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", folder, version]
-        )
+        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", folder, version])
         archive.add(next(Path(folder).glob("pip-*.whl")), arcname="pip.whl")
         bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
         if bundle and Path(bundle).is_file():
@@ -196,9 +194,7 @@ def build(name: str) -> None:
     if built_hash(image.tag) == wanted:
         print(f"         {image.tag} is up to date", flush=True)
         return
-    changes = [
-        word for line in (*image.changes, f"LABEL {LABEL}={wanted}") for word in ("--change", line)
-    ]
+    changes = [word for line in (*image.changes, f"LABEL {LABEL}={wanted}") for word in ("--change", line)]
     if image.parent:
         with step(f"{image.tag}: pip install into {IMAGES[image.parent].tag}"):
             install(image, changes)

@@ -79,39 +79,39 @@ def run(command: Sequence[str | Path], *, hint: str = "", **kwargs: object) -> s
         output = output.decode(errors="replace")
     if done.returncode:
         tail = "\n".join(output.splitlines()[-25:])
-        raise StepError(
-            f"{tail}\n\n`{shlex.join(words)[:200]}` failed ({done.returncode}). {hint}".strip()
-        )
+        raise StepError(f"{tail}\n\n`{shlex.join(words)[:200]}` failed ({done.returncode}). {hint}".strip())
     return output
 
 
-def apt_install(programs: dict[str, str]) -> None:
-    """Install Debian packages for the programs that are not on the PATH.
-
-    Parameters
-    ----------
-    programs
-        Maps each program to the packages that bring it, separated by spaces.
-    """
-    missing = [program for program in programs if not shutil.which(program)]
-    packages = [package for program in missing for package in programs[program].split()]
-    if not packages:
-        return
+def apt_install(*packages: str) -> None:
+    """Install Debian packages."""
     names = " ".join(packages)
     if not shutil.which("apt-get"):
-        raise StepError(f"This machine has no {', '.join(missing)} and no apt-get: install them.")
+        raise StepError(f"This is not Debian: install what its packages {names} bring.")
     if os.geteuid():
-        raise StepError(f"This machine lacks some programs: sudo apt-get install {names}")
-    # RUNLEVEL=1 keeps Debian from starting daemons where no systemd minds them: scripts/engine.py
-    # does, and can stop what it started.
+        raise StepError(f"Programs are missing: sudo apt-get install {names}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     if not Path("/run/systemd/system").exists():
+        # Where no systemd minds daemons Debian would start them all the same, out of our hands.
         environment["RUNLEVEL"] = "1"
     with step(f"apt-get install {names}"):
         hint = "See that apt's sources answer (apt-get update)."
         run(["apt-get", "update"], env=environment, hint=hint)
         command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
         run(command, env=environment, hint=hint)
+
+
+def need(programs: dict[str, str]) -> None:
+    """Install what brings the programs that are not on the PATH.
+
+    Parameters
+    ----------
+    programs
+        Maps each program to the Debian packages that bring it, separated by spaces.
+    """
+    missing = [packages for program, packages in programs.items() if not shutil.which(program)]
+    if missing:
+        apt_install(*" ".join(missing).split())
     if lost := [program for program in programs if not shutil.which(program)]:
         raise StepError(f"Installed, but not on the PATH: {', '.join(lost)}.")
 

@@ -122,11 +122,11 @@ class Installed:
 
         extensions = self.run("jupyter", "server", "extension", "list", errors=True)
         assert re.search(r"^ +jupyter_tfcontainer enabled$", extensions, re.MULTILINE)
-        assert f"jupyter_tfcontainer {version} OK" in extensions
+        assert f"jupyter_tfcontainer {version} OK" in extensions, extensions
 
         labextensions = self.run("jupyter", "labextension", "list", errors=True)
         expected = f"jupyter-tfcontainer v{version} enabled OK (python, jupyter_tfcontainer)"
-        assert expected in labextensions
+        assert expected in labextensions, labextensions
 
         self.check_kernelspec()
         # Other extensions print while they load, so the answer is the last line.

@@ -31,7 +31,8 @@ from . import gpu, labels, pulls
 from .discovery import Address
 from .facts import EngineFacts
 
-# Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream counts.
+# Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream
+# counts.
 TIMEOUT = 60
 # The API of Docker 20.10 (2020) and Podman 4: what we need is there.
 API_VERSION = "1.41"
@@ -54,7 +55,8 @@ def connect(addresses: list[Address]) -> Engine:
     Raises
     ------
     EngineError
-        The most telling of what the addresses answered: a socket that may not be used says more than one that is not there.
+        The most telling of what the addresses answered: a socket that may not be used says more than one that is not
+        there.
     """
     failures: list[EngineError] = []
     for address in addresses:
@@ -70,7 +72,8 @@ def _nothing_found(addresses: list[Address], failures: list[EngineError]) -> Eng
         return failures[0]
     places = ", ".join(address.url.removeprefix("unix://") for address in addresses)
     return EngineNotFound(
-        f"No container engine answers on this machine (looked at {places}). Install Docker (package docker.io on Debian and Ubuntu) "
+        f"No container engine answers on this machine (looked at {places}). Install Docker (package docker.io on "
+        f"Debian and Ubuntu) "
         "or start it with `sudo systemctl start docker`; an engine elsewhere is named by DOCKER_HOST."
     )
 
@@ -112,7 +115,7 @@ class Engine:
         """What the engine knows of an image, or None where it has none of that name."""
         with self._door():
             try:
-                return cast(Model, self._api.inspect_image(reference))
+                return cast("Model", self._api.inspect_image(reference))
             except ImageNotFound:
                 return None
 
@@ -168,7 +171,9 @@ class Engine:
         return None
 
     def start_until(self, container: str, marker: bytes) -> tuple[str, int | None]:
-        """Start a container and wait for a word in its output, or for its end. Nothing is polled: both come through one stream.
+        """Start a container and wait for a word in its output, or for its end.
+
+        Nothing is polled: both come through one stream.
 
         Returns
         -------
@@ -183,7 +188,7 @@ class Engine:
         output = b""
         with self._door():
             stream = self._api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1, "logs": 1})
-            with closing(stream), closing(stream._response):
+            with closing(stream), closing(stream._response):  # noqa: SLF001 - only docker-py keeps it
                 self._api.start(container)
                 for _, chunk in frames_iter(stream, tty=False):
                     output += chunk
@@ -195,13 +200,13 @@ class Engine:
     def inspect(self, container: str) -> Model:
         """What the engine knows of a container."""
         with self._door():
-            return cast(Model, self._api.inspect_container(container))
+            return cast("Model", self._api.inspect_container(container))
 
     def list(self, owner: int) -> list[Model]:
         """The containers of ours, running or not, that a user started."""
         with self._door():
             filters = {"label": f"{labels.OWNER}={owner}"}
-            return cast(list[Model], self._api.containers(all=True, filters=filters))
+            return cast("list[Model]", self._api.containers(all=True, filters=filters))
 
     def remove(self, container: str) -> None:
         """Kill and remove a container with its anonymous volumes. One that is gone already is what was wanted."""
@@ -221,7 +226,9 @@ class Engine:
             return str(self._api.logs(container, tail=tail).decode(errors="replace"))
 
     def try_gpu_route(self, gpus: gpu.GPUs) -> None:
-        """See whether this engine can hand over GPUs, with an image that has nothing in it: starting it gets as far as the route.
+        """See whether this engine can hand over GPUs.
+
+        The trial's image has nothing in it: starting it gets as far as the route, and no further.
 
         Raises
         ------
@@ -282,18 +289,22 @@ def _unreachable(address: Address, error: Exception) -> EngineError:
     place = address.socket or address.url
     if isinstance(cause, PermissionError):
         return EnginePermissionDenied(
-            f"The container engine's socket {place} is there, but you may not use it. Ask the administrator of this machine to add you to the "
-            "group that owns it (`sudo usermod -aG docker $USER`, then log in again). Who may talk to that socket is root on the machine; "
+            f"The container engine's socket {place} is there, but you may not use it. Ask the administrator of this "
+            f"machine to add you to the "
+            "group that owns it (`sudo usermod -aG docker $USER`, then log in again). Who may talk to that socket is "
+            "root on the machine; "
             "a rootless engine needs no such right."
         )
     if isinstance(cause, FileNotFoundError):
         return EngineNotFound(
-            f"No container engine at {place}, named by {address.source}. Install Docker (package docker.io on Debian and Ubuntu), or start it: "
+            f"No container engine at {place}, named by {address.source}. Install Docker (package docker.io on Debian "
+            f"and Ubuntu), or start it: "
             "`sudo systemctl start docker`."
         )
     if isinstance(cause, ConnectionRefusedError):
         return EngineNotFound(
-            f"Nothing listens at {place}, named by {address.source}: the container engine is not running. Start it: `sudo systemctl start docker`."
+            f"Nothing listens at {place}, named by {address.source}: the container engine is not running. Start it: "
+            f"`sudo systemctl start docker`."
         )
     return EngineFailed(f"The container engine at {place}, named by {address.source}, does not answer as one: {error}")
 

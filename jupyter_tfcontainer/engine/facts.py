@@ -57,7 +57,10 @@ class EngineFacts:
 
     @classmethod
     def from_engine(cls, url: str, info: dict[str, Any], version: dict[str, Any]) -> EngineFacts:
-        """Read the two answers of an engine. Podman is told by the name of its first component (its own API documentation)."""
+        """Read the two answers of an engine.
+
+        Podman is told by the name of its first component (its own API documentation).
+        """
         components = version.get("Components") or [{}]
         podman = components[0].get("Name") == "Podman Engine"
         options = info.get("SecurityOptions") or []

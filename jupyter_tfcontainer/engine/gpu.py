@@ -18,22 +18,23 @@ INSTALL = (
 REFUSALS = (
     (
         r'could not select device driver "" with capabilities: \[\[gpu',
-        "The container engine cannot hand over a GPU: the NVIDIA Container Toolkit was not there when the engine started. "
-        + INSTALL,
+        "The container engine cannot hand over a GPU: the NVIDIA Container Toolkit was not there when the engine "
+        "started. " + INSTALL,
     ),
     (
         r'exec: \\*"nvidia-container-runtime-hook\\*": executable file not found',
-        "The container engine can no longer hand over a GPU: the NVIDIA Container Toolkit was there when it started and is gone. "
-        + INSTALL,
+        "The container engine can no longer hand over a GPU: the NVIDIA Container Toolkit was there when it started "
+        "and is gone. " + INSTALL,
     ),
     (
         r"(?:Unknown runtime specified|unknown or invalid runtime name:?) nvidia",
         "The container engine no longer has a runtime named nvidia. " + INSTALL,
     ),
     (
-        r"error running (?:prestart )?hook #\d+: error running hook: exit status \d+, stdout: .*?, stderr: (.*?)(?:: unknown)?$",
-        "The NVIDIA Container Toolkit could not hand over a GPU; it says: “{0}”. See that `nvidia-smi` works on that machine: if it does not, "
-        "install or reload the NVIDIA driver.",
+        r"error running (?:prestart )?hook #\d+: error running hook: exit status \d+, stdout: .*?, stderr: "
+        r"(.*?)(?:: unknown)?$",
+        "The NVIDIA Container Toolkit could not hand over a GPU; it says: “{0}”. See that `nvidia-smi` works on that "
+        "machine: if it does not, install or reload the NVIDIA driver.",
     ),
     (
         r"CDI device injection failed: (.*)",
@@ -50,7 +51,8 @@ REFUSALS = (
 def choose_route(facts: EngineFacts) -> Route:
     """How this engine hands over GPUs.
 
-    The device request is the last: whether it works is not visible in what the engine says of itself, only a trial start tells.
+    The device request is the last: whether it works is not visible in what the engine says of itself, only a trial
+    start tells.
     """
     if any(device.startswith("nvidia.com/gpu=") for device in facts.cdi_devices):
         return "cdi"
@@ -62,7 +64,8 @@ def choose_route(facts: EngineFacts) -> Route:
 def visible_devices(gpus: GPUs) -> str:
     """The value of ``NVIDIA_VISIBLE_DEVICES``.
 
-    It is always set: a legacy CUDA image without it gets every GPU (NVIDIA's container toolkit documentation, "legacy CUDA images").
+    It is always set: a legacy CUDA image without it gets every GPU (NVIDIA's container toolkit documentation, "legacy
+    CUDA images").
     """
     if gpus == "none":
         return "void"

@@ -1,4 +1,7 @@
-"""Labels: how a container of ours is known, by every process and after every crash. Anyone who may talk to the engine reads them: no secrets."""
+"""Labels: how a container of ours is known, by every process and after every crash.
+
+Anyone who may talk to the engine reads them: no secrets.
+"""
 
 NAMESPACE = "org.jupyter.tfcontainer"
 VERSION = f"{NAMESPACE}.version"

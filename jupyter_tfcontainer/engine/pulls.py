@@ -11,7 +11,8 @@ from docker.utils import parse_repository_tag
 
 from ..errors import ImageError, ImageMissing, ImagePullFailed
 
-# What registries and engines say (measured on Docker 20.10 and 28.5, which give the same case different statuses), and what to do about it.
+# What registries and engines say (measured on Docker 20.10 and 28.5, which give the same case different statuses), and
+# what to do about it.
 REFUSALS = (
     (
         r"manifest for .* not found|manifest unknown|not found: does not exist|repository does not exist",
@@ -26,7 +27,8 @@ REFUSALS = (
     (
         r"no basic auth credentials|unauthorized|denied",
         ImagePullFailed,
-        "The registry wants to know who you are, or does not let you. Log in with `docker login` and see that your account may pull it.",
+        "The registry wants to know who you are, or does not let you. Log in with `docker login` and see that your "
+        "account may pull it.",
     ),
     (
         r"no space left on device",
@@ -36,13 +38,15 @@ REFUSALS = (
     (
         r"schema 1",
         ImagePullFailed,
-        "The image is in a format (schema 1) that this engine no longer reads. Use a newer tag, or an engine before 28.2.",
+        "The image is in a format (schema 1) that this engine no longer reads. Use a newer tag, or an engine before "
+        "28.2.",
     ),
     (
         r"connection refused|no such host|i/o timeout|Client\.Timeout|TLS handshake|network is unreachable|"
         r"Temporary failure in name resolution|server misbehaving|connection reset",
         ImagePullFailed,
-        "The registry cannot be reached from there. See that the machine is online and, behind a proxy, that the engine knows it.",
+        "The registry cannot be reached from there. See that the machine is online and, behind a proxy, that the "
+        "engine knows it.",
     ),
 )
 
@@ -69,7 +73,10 @@ class Progress:
 
 
 def split(reference: str) -> tuple[str, str]:
-    """An image reference as repository and tag (or digest); ``latest`` where none is given, since without a tag the engine pulls them all."""
+    """An image reference as repository and tag (or digest).
+
+    Where none is given it is ``latest``: without a tag the engine would pull them all.
+    """
     repository, tag = parse_repository_tag(reference)
     return repository, tag or "latest"
 

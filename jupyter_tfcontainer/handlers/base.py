@@ -19,7 +19,8 @@ BASE = r"/api/tfcontainer"
 class TFContainerAPIHandler(APIHandler):
     """A handler that answers our errors with their status and sentence.
 
-    Its verbs are decorated in the leaf classes: ``authorized`` keeps the resource of the class that it is first called on.
+    Its verbs are decorated in the leaf classes: ``authorized`` keeps the resource of the class that it is first called
+    on.
     """
 
     auth_resource = AUTH_RESOURCE

@@ -37,8 +37,7 @@ class ContainersHandler(TFContainerAPIHandler):
         name = self.body(environment=str)["environment"]
         manager = self.manager
         environment = await manager.threads.call(environments.find, name, self.kernel_spec_manager)
-        workspace = manager.workspace(Path(self.settings["server_root_dir"]).expanduser())
-        container = await manager.threads.run(manager.start, environment, workspace)
+        container = await manager.threads.run(manager.start, environment, Path(self.settings["server_root_dir"]))
         self.set_status(HTTPStatus.CREATED)
         self.set_header("Location", url_path_join(self.base_url, BASE, "containers", container.id))
         self.finish(container.model())
@@ -58,7 +57,11 @@ class ContainerHandler(TFContainerAPIHandler):
     @web.authenticated
     @authorized
     async def delete(self, container_id: str) -> None:
-        """Remove it. A kernel that this server runs in it is shut down first: else Jupyter would take its end for a death and restart it."""
+        """Remove it.
+
+        A kernel that this server runs in it is shut down first: else Jupyter would take its end for a death, and
+        restart it.
+        """
         model = await self.manager.threads.call(self.manager.get, container_id)
         kernel = model["kernel"]
         if kernel and kernel["id"] in self.kernel_manager:
@@ -101,8 +104,7 @@ class ContainerRestartHandler(TFContainerAPIHandler):
             raise web.HTTPError(HTTPStatus.CONFLICT, "That kernel has another provisioner by now.")
         provisioner.restart_fresh()
         await self.kernel_manager.restart_kernel(kernel["id"])  # type: ignore[no-untyped-call]
-        container = provisioner.container
-        assert container is not None, "a restart that succeeds has one"
+        container = provisioner.running
         self.set_status(HTTPStatus.CREATED)
         self.set_header("Location", url_path_join(self.base_url, BASE, "containers", container.id))
         self.finish(container.model())

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ class SupervisorClient:
             self.hello = self.request("own", owner=owner)
             if self.hello["protocol"] != PROTOCOL:
                 raise ContainerError(
-                    f"The container speaks version {self.hello['protocol']} of the control protocol, this extension version "
+                    f"The container speaks version {self.hello['protocol']} of the control protocol, this extension "
+                    f"version "
                     f"{PROTOCOL}. Shut the kernel down and start it again."
                 )
         except BaseException:
@@ -98,10 +100,8 @@ class SupervisorClient:
         """End the connection, and wait for its thread unless that is who calls."""
         with self._lock:
             self._closed = True
-        try:
+        with suppress(OSError):  # the other side was faster
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was faster
         if threading.current_thread() is not self._thread:
             self._thread.join(ANSWER_TIMEOUT)
 
@@ -116,10 +116,8 @@ class SupervisorClient:
             self._closed = True
             pending = list(self._pending.values())
         for answer in pending:
-            try:
+            with suppress(InvalidStateError):  # answered at the last moment
                 answer.set_result({"error": "it has ended"})
-            except InvalidStateError:
-                pass  # answered at the last moment
         self._on_event(None)
 
     def _hear(self, message: Message) -> None:

@@ -1,7 +1,8 @@
-"""A warm interpreter that becomes a kernel. Runs inside the container (Python 2.7 to newest), started by ``supervisor.py``.
+"""A warm interpreter that becomes a kernel.
 
-It imports ipykernel and waits; the launch message turns it into the kernel. Its standard input is a socket to the supervisor, on which it
-says "begun" with a stamp of the folders that ``import`` searches, and "ready" when the kernel's sockets are bound.
+It runs inside the container (Python 2.7 to newest), started by ``supervisor.py``. It imports ipykernel and waits; the
+launch message turns it into the kernel. Its standard input is a socket to the supervisor, on which it says "begun" with
+a stamp of the folders that ``import`` searches, and "ready" when the kernel's sockets are bound.
 """
 
 import fcntl
@@ -17,7 +18,8 @@ import traceback
 RECONNECT = 0.25
 # How long a client that was there is waited for at most, in seconds: it may have gone for good.
 RECONNECT_LIMIT = 1.0
-# How long a client that is connected takes to say what it subscribes to, in seconds: two messages each way between I/O threads.
+# How long a client that is connected takes to say what it subscribes to, in seconds: two messages each way between I/O
+# threads.
 SUBSCRIPTION = 0.01
 # socket.SO_ACCEPTCONN of <asm-generic/socket.h>, which Python 2 lacks.
 SO_ACCEPTCONN = 30
@@ -39,7 +41,10 @@ def say(channel, **message):
 
 
 def stamp():
-    """When each folder that ``import`` searches, and each path file in it, was last changed; None for what is not there."""
+    """When each folder that ``import`` searches, and each path file in it, was last changed.
+
+    None stands for what is not there.
+    """
     import site
 
     folders = [path for path in sys.path if path]
@@ -77,9 +82,9 @@ def connected(path):
 def await_subscribers(connection, expected):
     """Hold the kernel's first reply until the clients of the one before are subscribed again.
 
-    They come back by themselves, each of their sockets on a clock of its own. A request that is answered before its sender's subscription
-    is back loses its first outputs: measured, 3 to 4 of 15 restarts under ipykernel 4. `expected` is how many subscribers there were, or
-    None where nobody counted.
+    They come back by themselves, each of their sockets on a clock of its own. A request that is answered before its
+    sender's subscription is back loses its first outputs: measured, 3 to 4 of 15 restarts under ipykernel 4.
+    `expected` is how many subscribers there were, or None where nobody counted.
     """
     begun = time.time()
     iopub = "%s-%d" % (connection["ip"], connection["iopub_port"])
@@ -93,7 +98,10 @@ def await_subscribers(connection, expected):
 
 
 def write_connection_file(kernel, connection):
-    """Where ``%connect_info`` and ``get_connection_file`` look for it: inside the container only, readable by this user only."""
+    """Write the file that ``%connect_info`` and ``get_connection_file`` look for.
+
+    It is inside the container only, and readable by this user only.
+    """
     folder = os.path.join("/tmp", "jupyter-%d" % os.getuid())
     if not os.path.isdir(folder):
         os.makedirs(folder, 0o700)

@@ -1,31 +1,34 @@
 """The container's main process: starts, signals and reaps kernels, and keeps a spare interpreter warm.
 
-Runs inside the container on whatever Python the image has (2.7 to newest), with the standard library only, and never imports the person's
-packages. It is one thread around ``select``. Its one argument is a JSON object:
+Runs inside the container on whatever Python the image has (2.7 to newest), with the standard library only, and never
+imports the person's packages. It is one thread around ``select``. Its one argument is a JSON object:
 
 ``control``
     path of the Unix socket on which it listens
 ``orphan_timeout``
     seconds without an owner after which the container ends itself, so that a dead server never holds a GPU for ever
 ``checks``
-    paths whose inode numbers go into the hello: the other side compares them with its own and so knows that its mounts arrived
+    paths whose inode numbers go into the hello: the other side compares them with its own and so knows that its mounts
+    arrived
 ``preload``
     modules that the spare imports ahead, besides ipykernel
 
-The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the same ``id`` and either ``ok`` or ``error``; what begins with
-``event`` is pushed:
+The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the same ``id`` and either ``ok`` or
+``error``; what begins with ``event`` is pushed.
 
-====================  ==============================================================  =====================================
-request               fields                                                          reply or event
-====================  ==============================================================  =====================================
-``own``               ``owner`` (who speaks, shown to whoever comes second)           hello: ``protocol``, ``python``, ``inodes``, ``kernels``
-``launch``            ``kernel``, ``launch`` (a number, given back in its events),      ``pid``; then events ``ready`` and ``exit``
-                      ``connection``, ``cwd``, ``env``, ``arguments``,
-                      ``subscribers`` (how many there were, or null)
-``signal``            ``kernel``, ``signum``                                          ``ok``
-``list``              none                                                            ``kernels``
-``stop``              none                                                            ``ok``, then the container ends
-====================  ==============================================================  =====================================
+``own``
+    with ``owner``, who speaks: shown to whoever comes second, and is refused. The reply is the hello: ``protocol``,
+    ``python``, ``inodes`` and ``kernels``
+``launch``
+    with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
+    ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null. The events ``ready`` and
+    ``exit`` (``code``, ``signal``, ``oom``) follow
+``signal``
+    with ``kernel`` and ``signum``
+``list``
+    the reply has ``kernels``
+``stop``
+    ends kernels and container
 """
 
 import errno
@@ -43,13 +46,14 @@ PROTOCOL = 1
 HERE = os.path.dirname(os.path.abspath(__file__))
 # How long kernels get to end after SIGTERM before SIGKILL, in seconds.
 TERM_TIMEOUT = 3.0
-# Variables that may differ between the spare and the launch: they are read when asked for, not when the interpreter or a library starts.
+# Variables that may differ between the spare and the launch: they are read when asked for, not when the interpreter or
+# a library starts.
 LATE = ("JPY_SESSION_NAME",)
 LATE_PREFIX = "KERNEL_"
 # File systems stamp with the clock of the last timer tick, which may lie this many seconds back (1/HZ, at most 10 ms).
 CLOCK_TICK = 0.02
-# Python 2.7 closes every possible descriptor one by one at each subprocess (0.29 us each): a limit of 10^9 means minutes.
-# Set here and not by the engine, which may not be allowed to set any.
+# Python 2.7 closes every possible descriptor one by one at each subprocess (0.29 us each): a limit of 10^9 means
+# minutes. Set here and not by the engine, which may not be allowed to set any.
 OPEN_FILES = 65536
 # The kernel is a likelier victim of the out-of-memory killer than the supervisor, which has to tell the tale.
 OOM_SCORE_ADJ = 500
@@ -71,7 +75,10 @@ def text(value):
 
 
 def oom_kills():
-    """How often the memory controller has killed in this container: cgroup v2's ``memory.events`` or v1's ``memory.oom_control``."""
+    """How often the memory controller has killed in this container.
+
+    That is in cgroup v2's ``memory.events`` or v1's ``memory.oom_control``.
+    """
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         try:
             with open(path) as counters:
@@ -169,7 +176,10 @@ class Interpreter(object):
         theirs.close()
 
     def fits(self, environ):
-        """Whether this spare is what a new interpreter would be: the same variables, and nothing installed or removed since."""
+        """Whether this spare is what a new interpreter would be.
+
+        It has the same variables, and nothing was installed or removed since it began.
+        """
         if early(environ) != early(self.environ):
             return False
         if self.stamp is None:
@@ -191,7 +201,7 @@ def is_late(name):
 
 def early(environ):
     """The variables that have to be there before the interpreter starts."""
-    return dict(item for item in environ.items() if not is_late(item[0]))
+    return {name: value for name, value in environ.items() if not is_late(name)}
 
 
 class Supervisor(object):
@@ -212,7 +222,8 @@ class Supervisor(object):
             flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
             fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_NONBLOCK)
         signal.set_wakeup_fd(self.wake_write)
-        # As the first process of the container it gets no default action for signals, so each that matters has a handler.
+        # As the first process of the container it gets no default action for signals, so each that matters has a
+        # handler.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self.stop("asked by a signal"))
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -239,20 +250,23 @@ class Supervisor(object):
                 continue
             for one in writable:
                 one.flush()
-            if self.wake_read in readable:
-                self.drain()
-            if self.listener in readable:
-                self.clients.append(Lines(self.listener.accept()[0]))
             for one in readable:
-                if one in self.clients:
-                    self.hear_client(one)
-                elif one in channels:
-                    self.hear_interpreter(one)
+                self.hear(one, channels)
             self.reap()
             self.check_clock()
         for client in self.clients:
             client.flush()
         log("ended")
+
+    def hear(self, one, channels):
+        if one is self.wake_read:
+            self.drain()
+        elif one is self.listener:
+            self.clients.append(Lines(self.listener.accept()[0]))
+        elif one in channels:
+            self.hear_interpreter(one)
+        elif one in self.clients:
+            self.hear_client(one)
 
     def drain(self):
         try:
@@ -386,7 +400,7 @@ class Supervisor(object):
         spare.oom_kills = oom_kills()
         again = message["kernel"] in self.launched
         self.launched.add(message["kernel"])
-        late = dict((name, value) for name, value in environ.items() if is_late(name))
+        late = {name: value for name, value in environ.items() if is_late(name)}
         spare.channel.send(
             {
                 "connection": message["connection"],

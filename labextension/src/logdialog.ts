@@ -45,7 +45,10 @@ export class LogView extends Widget {
   /** Show the end, where the reason stands. */
   protected override onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
-    this._lines.scrollTop = this._lines.scrollHeight;
+    // The dialog gets its size first.
+    requestAnimationFrame(() => {
+      this._lines.scrollTop = this._lines.scrollHeight;
+    });
   }
 
   private readonly _lines: HTMLElement;

@@ -43,10 +43,12 @@ describe('LogView', () => {
     expect(lines().textContent).toBe('Error: no [0m');
   });
 
-  it('shows the end', () => {
+  it('shows the end', async () => {
     view = new LogView('Log', 'one\ntwo');
     vi.spyOn(lines(), 'scrollHeight', 'get').mockReturnValue(777);
     Widget.attach(view, document.body);
-    expect(lines().scrollTop).toBe(777);
+    await vi.waitFor(() => {
+      expect(lines().scrollTop).toBe(777);
+    });
   });
 });
