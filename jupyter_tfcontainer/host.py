@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import secrets
+import shutil
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
@@ -45,6 +47,13 @@ def private_folders() -> tuple[Path, ...]:
     return tuple(Path(folder).resolve() for folder in (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir()))
 
 
+def state_roots(state_dir: str) -> list[Path]:
+    """Where containers' folders may be, the preferred one first."""
+    # The second is made readable by this user only, and must be its own.
+    short = Path(f"/tmp/tfcontainer-{os.getuid()}")  # noqa: S108
+    return [Path(state_dir).absolute()] if state_dir else [data_folder() / "c", short]
+
+
 def container_folders(environment: str, state_dir: str) -> Folders:
     """Names for a new container's folders; :func:`make` makes them.
 
@@ -57,9 +66,7 @@ def container_folders(environment: str, state_dir: str) -> Folders:
         get too long there
     """
     number = secrets.token_hex(4)
-    # The second is made readable by this user only, and must be its own.
-    short = Path(f"/tmp/tfcontainer-{os.getuid()}")  # noqa: S108
-    choices = [Path(state_dir).absolute()] if state_dir else [data_folder() / "c", short]
+    choices = state_roots(state_dir)
     for root in choices:
         run = root / number / "run"
         if len(os.fsencode(run / LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT:
@@ -105,3 +112,32 @@ def connections(socket_path: str) -> int | None:
     rows = (line.split(None, 7) for line in table.splitlines())
     # State 3 is SS_CONNECTED.
     return sum(1 for row in rows if row[5:6] == ["03"] and row[7:] == [socket_path])
+
+
+def abandoned(folder: Path) -> bool:
+    """Whether no living process holds the lock of a container's folder."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    return True
+
+
+def sweep(used: set[Path], state_dir: str) -> None:
+    """Remove containers' folders that no container uses and no living process holds.
+
+    Parameters
+    ----------
+    used
+        folders of the containers that there are
+    state_dir
+        as configured
+    """
+    for root in state_roots(state_dir):
+        # A folder without a lock may be one that another process is just making.
+        for lock in root.glob("*/lock"):
+            if lock.parent not in used and abandoned(lock.parent):
+                shutil.rmtree(lock.parent, ignore_errors=True)

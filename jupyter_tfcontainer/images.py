@@ -13,7 +13,7 @@ from typing import Any
 from .engine import Engine
 from .engine.pulls import Progress
 from .environments import Environment
-from .errors import ImageMissing
+from .errors import ImageMissing, ImagePullFailed
 
 OnProgress = Callable[[Progress], None]
 
@@ -24,6 +24,7 @@ class Images:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
+        self._closed = False
         self._pulls: dict[str, tuple[Future[None], list[OnProgress]]] = {}
 
     def ensure(
@@ -63,6 +64,10 @@ class Images:
                 )
         return image
 
+    def close(self) -> None:
+        """Cancel what goes on, at its next sign of progress."""
+        self._closed = True
+
     def _pull(self, reference: str, on_progress: OnProgress) -> None:
         with self._lock:
             others = self._pulls.get(reference)
@@ -76,6 +81,8 @@ class Images:
             return
         try:
             for progress in self._engine.pull(reference):
+                if self._closed:
+                    raise ImagePullFailed(f"The pull of {reference} was cancelled: this program ends.")
                 for listener in tuple(listeners):
                     listener(progress)
         except BaseException as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -393,7 +392,12 @@ class ContainerManager(SingletonConfigurable):
         container.expire(seconds, lambda: self._remove(container, only_idle=True))
 
     def close(self) -> None:
-        """Remove what runs, and let go of the engine."""
+        """Cancel what starts, remove what runs, and let go of the engine."""
+        with self._lock:
+            starter = self._starter
+        if starter:
+            starter.cancel()
+        self.threads.finish_starts()
         with self._lock:
             running = list(self._containers.values())
         if running:
@@ -402,10 +406,8 @@ class ContainerManager(SingletonConfigurable):
                     if error := done.exception():
                         self.log.error("A container could not be removed: %s", error)
         self.threads.close()
-        with self._lock:
-            if self._starter:
-                self._starter.engine.close()
-                self._starter = None
+        if starter:
+            starter.engine.close()
         if self.initialized() and self.instance() is self:
             self.clear_instance()
 
@@ -447,14 +449,17 @@ class ContainerManager(SingletonConfigurable):
         return self.engine.logs(self.get(container_id)["id"], tail)
 
     def _sweep(self) -> None:
-        """Remove what crashed processes of this user left behind: ended containers whose owner's lock is free."""
+        """Remove what crashed processes of this user left behind: what no living owner holds the lock of."""
         try:
-            for one in self.engine.list(os.getuid()):
+            found = self.engine.list(os.getuid())
+            for one in found:
                 folder = Path(one["Labels"].get(labels.FOLDER, ""))
-                if one["State"] in ("exited", "dead") and _abandoned(folder):
+                # One that runs may be taken over, and ends by itself when nobody does.
+                if one["State"] != "running" and host.abandoned(folder):
                     self.log.info("Removing container %s: it has ended, and nobody owns it.", one["Id"][:12])
                     self.engine.remove(one["Id"])
                     shutil.rmtree(folder, ignore_errors=True)
+            host.sweep({Path(one["Labels"].get(labels.FOLDER, "")) for one in found}, self.state_dir)
         except TFContainerError as error:
             self.log.warning("Could not look for containers that were left behind: %s", error)
 
@@ -511,18 +516,6 @@ def _connection(prefix: str, key: str, signature_scheme: str) -> dict[str, Any]:
         "signature_scheme": signature_scheme,
         "kernel_name": "",
     }
-
-
-def _abandoned(folder: Path) -> bool:
-    """Whether no living process holds the lock of a container's folder."""
-    try:
-        with (folder / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _foreign_model(one: dict[str, Any]) -> dict[str, Any]:

@@ -59,11 +59,8 @@ class TFContainerProvisioner(KernelProvisionerBase):
         #: The container that the kernel runs in, or last ran in.
         self.container: RunningContainer | None = None
         self._kernel: Kernel | None = None
+        self._manager = ContainerManager.instance()
         self._fresh = False
-
-    @property
-    def _manager(self) -> ContainerManager:
-        return ContainerManager.instance()
 
     @property
     def _km(self) -> KernelManager:
@@ -93,10 +90,10 @@ class TFContainerProvisioner(KernelProvisionerBase):
 
     async def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel's process group."""
-        if self._kernel and self.container:
+        if self._kernel and self.container and not self._kernel.exited.done():
             await self._manager.threads.call(self._manager.signal, self.container, self._kernel, signum)
 
-    async def kill(self, restart: bool = False) -> None:  # noqa: ARG002
+    async def kill(self, restart: bool = False) -> None:
         """End the kernel's process group by SIGKILL."""
         await self.send_signal(9)
 
@@ -179,7 +176,8 @@ class TFContainerProvisioner(KernelProvisionerBase):
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the container, unless a restart may want it: then the manager removes it when none comes."""
         if self.container and not restart:
-            await self._manager.threads.call(self._manager.release, self.container)
+            if not self.container.removed:
+                await self._manager.threads.call(self._manager.release, self.container)
             self.container = None
 
     async def get_provisioner_info(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -85,9 +86,10 @@ class Kernel:
 
     def end(self, how: Exit) -> None:
         """Note its end, once."""
-        if not self.exited.done():
+        # Two threads may see it end: the one that hears the supervisor, and one that removes the container.
+        with suppress(InvalidStateError):
             self.exited.set_result(how)
-        if not self.ready.done():
+        with suppress(InvalidStateError):
             self.ready.set_exception(ContainerError("The kernel ended before it was ready."))
 
 

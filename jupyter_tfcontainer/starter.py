@@ -118,6 +118,10 @@ class Starter:
             raise
         return container
 
+    def cancel(self) -> None:
+        """Cancel the pulls that starts wait for."""
+        self._images.close()
+
     def _before_pull(self, environment: Environment, events: KernelEvents) -> None:
         """What would make a start fail anyway is found out before gigabytes are fetched for it."""
         if environment.gpus != "none":

@@ -50,6 +50,10 @@ class Threads:
         except RuntimeError:
             return
 
+    def finish_starts(self) -> None:
+        """Let no further start begin, and wait for those that are under way."""
+        self._starts.shutdown()
+
     def close(self) -> None:
         """End the threads, after what they are doing."""
         self._starts.shutdown()
