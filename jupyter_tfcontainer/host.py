@@ -90,9 +90,9 @@ def make(folders: Folders, masked: tuple[Path, ...], root: Path) -> None:
             f"The folder {state_root} belongs to another user. Set ContainerManager.state_dir to a folder of your own."
         )
     state_root.chmod(0o700)
-    folders.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for stale in folders.run.iterdir():
-        stale.unlink()
+    # What the container before it left there is not to be trusted: it could write to it.
+    shutil.rmtree(folders.run, ignore_errors=True)
+    folders.run.mkdir(mode=0o700, parents=True)
     folders.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in masked:
         if root in (folder, *folder.parents):

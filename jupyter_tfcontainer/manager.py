@@ -124,7 +124,9 @@ class ContainerManager(SingletonConfigurable):
         TFContainerError
             with what to do; nothing is left behind
         """
-        container = self._start(environment, _workspace(root), None, KernelEvents(self._tell, "", environment))
+        # There is no kernel whose state could be told: whoever asked for the container waits for the answer.
+        silent = KernelEvents(lambda event: None, "", environment)
+        container = self._start(environment, _workspace(root), None, silent)
         self._expire(container, self.standby_timeout)
         return container
 
@@ -264,7 +266,8 @@ class ContainerManager(SingletonConfigurable):
         """Paths that name the notebook mean the same inside."""
         inner = dict(env)
         if session := inner.get("JPY_SESSION_NAME"):
-            inside = container.workspace.inside(Path(session))
+            path = Path(session)
+            inside = container.workspace.inside(path.parent.resolve() / path.name)
             inner["JPY_SESSION_NAME"] = str(inside) if inside else session
         return inner
 
