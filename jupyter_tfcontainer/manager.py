@@ -125,7 +125,7 @@ class ContainerManager(SingletonConfigurable):
             with what to do; nothing is left behind
         """
         # There is no kernel whose state could be told: whoever asked for the container waits for the answer.
-        silent = KernelEvents(lambda event: None, "", environment)
+        silent = KernelEvents(lambda _: None, "", environment)
         container = self._start(environment, _workspace(root), None, silent)
         self._expire(container, self.standby_timeout)
         return container

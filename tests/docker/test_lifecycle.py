@@ -1,0 +1,163 @@
+"""A kernel's life in its container, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+from conftest import LEGACY, MODERN, Home
+from jupyter_client import AsyncKernelManager
+
+from kernels import TIMEOUT, kernel, run, value
+
+IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
+
+LOOP = """
+import subprocess, time
+child = subprocess.Popen(["sleep", "600"])
+print(child.pid)
+while True:
+    time.sleep(0.01)
+"""
+
+
+def test_legacy_tensorflow(home: Home) -> None:
+    with kernel(home.add("tf", LEGACY)) as (_, client):
+        code = "import sys, ipykernel, tensorflow as tf; print(sys.version_info[:2], ipykernel.__version__, tf.__version__)"
+        assert value(client, code) == "((2, 7), '4.6.1', '1.2.1')"
+
+
+@IMAGES
+def test_kernel_is_the_person_in_the_workspace(home: Home, image: str) -> None:
+    (home.workspace / "deep").mkdir()
+    with kernel(home.add("tf", image), cwd=str(home.workspace / "deep")) as (_, client):
+        assert value(client, "import os; print(os.getcwd())") == "/notebooks"
+        assert value(client, "print(os.getuid(), os.path.expanduser('~'))").replace("'", "").strip("()") in (
+            f"{os.getuid()}, /tfcontainer/home",
+            f"{os.getuid()} /tfcontainer/home",
+        )
+        # The workspace of a kernel without a server is its start folder, and it is there at its host path too.
+        path = home.workspace / "deep" / "made"
+        assert value(client, f"open({str(path)!r}, 'w').write('x') and None; print(os.path.exists('made'))") == "True"
+        assert path.stat().st_uid == os.getuid()
+
+
+@IMAGES
+def test_interrupt_reaches_the_cell_and_its_children(home: Home, image: str) -> None:
+    with kernel(home.add("tf", image)) as (manager, client):
+        request = client.execute(LOOP)
+        child = next(
+            int(message["content"]["text"])
+            for message in iter(lambda: client.get_iopub_msg(timeout=TIMEOUT), None)
+            if message["msg_type"] == "stream"
+        )
+        begun = time.monotonic()
+        manager.interrupt_kernel()
+        reply = client.get_shell_msg(timeout=TIMEOUT)
+        took = time.monotonic() - begun
+        assert reply["parent_header"]["msg_id"] == request
+        assert reply["content"]["ename"] == "KeyboardInterrupt"
+        assert took < 0.2
+        assert value(client, "print(child.wait())") == "-2"
+        assert value(client, f"import os; print(os.path.exists('/proc/{child}'))") == "False"
+
+
+@IMAGES
+@pytest.mark.parametrize("now", [False, True], ids=["polite", "now"])
+def test_restart_keeps_the_container(home: Home, image: str, now: bool) -> None:
+    with kernel(home.add("tf", image)) as (manager, client):
+        value(client, "open('/tmp/installed', 'w').close(); variable = 1")
+        before = home.containers()[0]["Id"]
+        manager.restart_kernel(now=now)
+        client.wait_for_ready(timeout=TIMEOUT)
+        assert value(client, "import os; print(os.path.exists('/tmp/installed'), 'variable' in globals())") in (
+            "(True, False)",
+            "True False",
+        )
+        assert [one["Id"] for one in home.containers()] == [before]
+
+
+def test_restart_in_a_fresh_container(home: Home) -> None:
+    with kernel(home.add("tf", LEGACY)) as (manager, client):
+        value(client, "open('/tmp/installed', 'w').close()")
+        before = home.containers()[0]["Id"]
+        manager.provisioner.restart_fresh()
+        manager.restart_kernel()
+        # The client stays connected: the addresses are those of the old container.
+        client.wait_for_ready(timeout=TIMEOUT)
+        assert value(client, "import os; print(os.path.exists('/tmp/installed'))") == "False"
+        after = home.containers()
+        assert len(after) == 1
+        assert after[0]["Id"] != before
+
+
+def test_killed_container_is_replaced_at_restart(home: Home) -> None:
+    import docker
+
+    with kernel(home.add("tf", LEGACY)) as (manager, client):
+        engine = docker.APIClient()
+        engine.kill(home.containers()[0]["Id"])
+        engine.close()
+        manager.restart_kernel(now=True)
+        client.wait_for_ready(timeout=TIMEOUT)
+        assert value(client, "print(1)") == "1"
+        assert len(home.containers()) == 1
+
+
+def test_async_kernel_manager(home: Home) -> None:
+    name = home.add("tf", LEGACY)
+
+    async def use() -> str:
+        manager = AsyncKernelManager(kernel_name=name)
+        await manager.start_kernel()
+        client = manager.client()
+        client.start_channels()
+        await client.wait_for_ready(timeout=TIMEOUT)
+        reply = await client.execute_interactive("assert 1 + 1 == 2", timeout=TIMEOUT)
+        await manager.restart_kernel()
+        await client.wait_for_ready(timeout=TIMEOUT)
+        client.stop_channels()
+        await manager.shutdown_kernel()
+        manager.context.destroy()
+        return str(reply["content"]["status"])
+
+    assert asyncio.run(use()) == "ok"
+
+
+def test_polite_shutdown_lets_the_interpreter_end(home: Home) -> None:
+    with kernel(home.add("tf", LEGACY)) as (manager, client):
+        value(client, "import atexit; _ = atexit.register(lambda: open('/notebooks/ended', 'w').close())")
+        client.stop_channels()
+        manager.shutdown_kernel()
+        assert (home.workspace / "ended").exists()
+        assert not home.containers()
+
+
+def test_nothing_is_open_and_nothing_is_to_be_gained(home: Home) -> None:
+    import docker
+
+    with kernel(home.add("tf", LEGACY)) as (_, client):
+        engine = docker.APIClient()
+        config = engine.inspect_container(home.containers()[0]["Id"])
+        engine.close()
+        assert not config["HostConfig"]["PortBindings"]
+        assert config["HostConfig"]["Privileged"] is False
+        status = value(client, "print(open('/proc/self/status').read())")
+        assert "NoNewPrivs:\t1" in status
+        assert value(client, "import os; print(os.getpid() != 1 and 'JPY_PARENT_PID' not in os.environ)") == "True"
+
+
+def test_jupyters_own_folders_are_hidden(home: Home) -> None:
+    """A root folder is often the home, and Jupyter's folders lie in it: no notebook may rewrite a kernelspec."""
+    name = home.add("tf", LEGACY)
+    with kernel(name, cwd=str(home.root)) as (_, client):
+        assert value(client, "import os; print(os.listdir('/notebooks/data'), os.listdir('/notebooks/config'))") in (
+            "([], [])",
+            "[] []",
+        )
+        assert value(client, f"print(os.listdir({str(home.data)!r}))") == "[]"
+        result = run(client, f"os.mkdir({str(home.data / 'kernels')!r})")
+        assert result.error.startswith("OSError")
+    assert (home.data / "kernels" / name / "kernel.json").exists()
