@@ -35,5 +35,5 @@ stop: ## stop the container engine that `make lab` started, if it did
 
 clean: ## remove what was built here; images and their cache stay
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache test-results
-	rm -rf jupyter_tfcontainer/labextension labextension/lib labextension/node_modules labextension/*.tsbuildinfo
-	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf jupyter_tfcontainer/labextension labextension/lib labextension/node_modules labextension/*.tsbuildinfo labextension/.yarn
+	find . \( -name __pycache__ -o -name ".*_cache" \) -prune -exec rm -rf {} +

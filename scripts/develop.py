@@ -100,11 +100,18 @@ def make_venv() -> None:
         run([sys.executable, "-m", "venv", "--clear", VENV])
 
 
-def install() -> None:
-    """Install the project with its front end into the virtual environment, unless unchanged."""
+def install(extra: str = "test") -> None:
+    """Install the project with its front end into the virtual environment, unless unchanged.
+
+    Parameters
+    ----------
+    extra
+        ``lab`` for what JupyterLab needs, ``test`` for that and what the checks need.
+    """
     make_venv()
     wanted = content_hash()
-    if STAMP.exists() and STAMP.read_text() == wanted:
+    # What is there for the tests serves Lab as well.
+    if STAMP.exists() and STAMP.read_text().split() in ([wanted, extra], [wanted, "test"]):
         return
     pip: list[str | Path] = [BIN / "python", "-m", "pip", "install", "--disable-pip-version-check"]
     hint = "See that PyPI answers: behind a proxy set https_proxy."
@@ -116,8 +123,8 @@ def install() -> None:
                 (BIN / "node").unlink(missing_ok=True)
                 (BIN / "node").symlink_to(node)
     with step("pip install, the front end built on the way"):
-        run([*pip, "--editable", ".[test]"], cwd=ROOT, env=environment(), hint=hint)
-    STAMP.write_text(wanted)
+        run([*pip, "--editable", f".[{extra}]"], cwd=ROOT, env=environment(), hint=hint)
+    STAMP.write_text(f"{wanted} {extra}\n")
 
 
 @contextmanager
@@ -142,7 +149,7 @@ def pull_official() -> bool:
     """Pull the official GPU image if that makes sense here, or say in one line why not."""
     spec = json.loads((KERNELSPECS / "tf-1.2.1-gpu" / "kernel.json").read_text())
     image = spec["metadata"]["kernel_provisioner"]["config"]["image"]
-    instead = "so a CPU image is built from Debian and PyPI"
+    instead = "so a CPU image from Debian and PyPI stands in"
     if not has_gpu():
         print(f"         No GPU for {image}, {instead}.", flush=True)
         return False
@@ -172,10 +179,10 @@ def lab(arguments: Sequence[str]) -> NoReturn:
     engine.start()
     make_venv()
     if pull_official():
-        install()
+        install("lab")
     else:
         with building_images("tensorflow"):
-            install()
+            install("lab")
         add_cpu_card()
     print(f"{time.monotonic() - start:6.1f} s in all; JupyterLab starts.", flush=True)
     root = [] if os.geteuid() else ["--allow-root"]

@@ -173,7 +173,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     for hidden in (".gitignore", "labextension/.yarnrc.yml"):
         shutil.copy(ROOT / hidden, source / hidden)
     shutil.rmtree(source / LABEXTENSION, ignore_errors=True)
-    uv("build", "--wheel", "--sdist", "--out-dir", "dist", cwd=source)
+    uv("build", "--out-dir", "dist", cwd=source)
     [wheel], [sdist] = (source / "dist").glob("*.whl"), (source / "dist").glob("*.tar.gz")
     return Built(source, wheel, sdist)
 

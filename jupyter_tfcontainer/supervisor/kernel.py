@@ -18,9 +18,9 @@ import traceback
 RECONNECT = 0.25
 # How long a client that was there is waited for at most, in seconds: it may have gone for good.
 RECONNECT_LIMIT = 1.0
-# How long a client that is connected takes to say what it subscribes to, in seconds: two messages each way between I/O
-# threads.
-SUBSCRIPTION = 0.01
+# How long a client that is connected takes to say what it subscribes to, in seconds. It does so on its own event loop
+# (libzmq sends subscriptions again when the application next looks at the socket), which may be busy.
+SUBSCRIPTION = 0.05
 # socket.SO_ACCEPTCONN of <asm-generic/socket.h>, which Python 2 lacks.
 SO_ACCEPTCONN = 30
 

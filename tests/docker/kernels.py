@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.session import Session
 
-TIMEOUT = 60
+TIMEOUT = 20
 
 
 @dataclass
@@ -54,7 +55,8 @@ def value(client: BlockingKernelClient, code: str) -> str:
 @contextmanager
 def connected(manager: KernelManager) -> Iterator[BlockingKernelClient]:
     """A client that stays connected."""
-    client = manager.client()
+    # A session of its own, as each page has: with the manager's, two clients would share one address.
+    client = manager.client(session=Session(key=manager.session.key))
     client.start_channels()
     try:
         client.wait_for_ready(timeout=TIMEOUT)

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,48 @@ import docker
 import pytest
 from conftest import LEGACY, MODERN, Home
 from jupyter_client import BlockingKernelClient, KernelManager
-from jupyter_client.ioloop import IOLoopKernelManager
 from kernels import TIMEOUT, connected, kernel, run, until, value
-from tornado.ioloop import IOLoop
 
 ROUNDS = 10
 LINES = 20
 IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
 
 
-def outputs(client: BlockingKernelClient, request: str) -> str:
-    """All that one execution printed, as far as it reached this client."""
-    text = ""
-    while True:
-        message = client.get_iopub_msg(timeout=TIMEOUT)
-        if message["parent_header"].get("msg_id") != request:
-            continue
-        if message["msg_type"] == "stream":
-            text += message["content"]["text"]
-        elif message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-            return text
+class Page:
+    """A client as a page is one: it looks at its sockets all the time."""
+
+    def __init__(self, client: BlockingKernelClient) -> None:
+        self.client = client
+        self._outputs: dict[str, str] = defaultdict(str)
+        self._idle: dict[str, threading.Event] = defaultdict(threading.Event)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        # Without the client's own method: it makes an event loop for each thread, and leaves it open.
+        socket = self.client.iopub_channel.socket
+        while not self._ended.is_set():
+            if not socket.poll(100):
+                continue
+            _, message = self.client.session.recv(socket)
+            request = message["parent_header"].get("msg_id", "")
+            if message["msg_type"] == "stream":
+                self._outputs[request] += message["content"]["text"]
+            elif message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                self._idle[request].set()
+
+    def ask(self, number: int) -> str:
+        code = f"import sys\nfor line in range({LINES}): sys.stdout.write('{number} %d\\n' % line)"
+        return self.client.execute(code)
+
+    def outputs(self, request: str) -> str | None:
+        """All that one execution printed, or None when its end did not reach this client."""
+        return self._outputs[request] if self._idle[request].wait(5) else None
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
 
 
 @IMAGES
@@ -41,54 +64,24 @@ def outputs(client: BlockingKernelClient, request: str) -> str:
 def test_two_clients_receive_every_output(home: Home, image: str, how: str) -> None:
     """Both stay connected throughout, and ask as soon as the restart is done, or even before."""
     with kernel(home.add("tf", image)) as (manager, one), connected(manager) as other:
-        for number in range(ROUNDS):
-            if how == "killed":
-                manager.signal_kernel(signal.SIGKILL)
-                assert until(lambda: not manager.is_alive(), 5)
-                # Asked while there is no kernel: the request waits in the client's socket, as a page's does.
-                requests = [_ask(client, number) for client in (one, other)]
-                manager.restart_kernel(now=True)
-            else:
-                manager.restart_kernel(now=how == "now")
-                requests = [_ask(client, number) for client in (one, other)]
-            expected = "".join(f"{number} {line}\n" for line in range(LINES))
-            for client, request in zip((one, other), requests, strict=True):
-                assert outputs(client, request) == expected
-
-
-def _ask(client: BlockingKernelClient, number: int) -> str:
-    return client.execute(f"import sys\nfor line in range({LINES}): sys.stdout.write('{number} %d\\n' % line)")
-
-
-def test_restarter_brings_a_killed_kernel_back(home: Home) -> None:
-    """Jupyter's own restarter, which looks every 3 s; the container is the same."""
-    name = home.add("tf", LEGACY)
-    restarted = threading.Event()
-
-    class Manager(IOLoopKernelManager):  # type: ignore[misc]
-        pass
-
-    loop = IOLoop(make_current=False)
-    manager = Manager(kernel_name=name, loop=loop)
-    thread = threading.Thread(target=loop.start)
-    manager.start_kernel()
-    before = home.containers()[0]["Id"]
-    manager.add_restart_callback(restarted.set, "restart")
-    thread.start()
-    try:
-        with connected(manager) as client:
-            client.execute("import os; os.kill(os.getpid(), 9)")
-            assert restarted.wait(20)
-            client.wait_for_ready(timeout=TIMEOUT)
-            assert value(client, "print(1)") == "1"
-            assert [one["Id"] for one in home.containers()] == [before]
-    finally:
-        manager.stop_restarter()
-        loop.add_callback(loop.stop)
-        thread.join()
-        loop.close()
-        manager.shutdown_kernel(now=True)
-        manager.context.destroy()
+        pages = [Page(one), Page(other)]
+        try:
+            for number in range(ROUNDS):
+                if how == "killed":
+                    manager.signal_kernel(signal.SIGKILL)
+                    assert until(lambda: not manager.is_alive(), 5)
+                    # Asked while there is no kernel: the requests wait in the clients' sockets.
+                    requests = [page.ask(number) for page in pages]
+                    manager.restart_kernel(now=True)
+                else:
+                    manager.restart_kernel(now=how == "now")
+                    requests = [page.ask(number) for page in pages]
+                expected = "".join(f"{number} {line}\n" for line in range(LINES))
+                got = [page.outputs(request) for page, request in zip(pages, requests, strict=True)]
+                assert got == [expected, expected], f"round {number}"
+        finally:
+            for page in pages:
+                page.close()
 
 
 def wheel(folder: Path, version: str) -> str:
