@@ -9,7 +9,6 @@ import time
 import pytest
 from conftest import LEGACY, MODERN, Home
 from jupyter_client import AsyncKernelManager
-
 from kernels import TIMEOUT, kernel, run, value
 
 IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
