@@ -61,9 +61,7 @@ LINTERS = {
 }
 TESTS = {
     "front end: vitest": ("jlpm", "--cwd", "labextension", "test"),
-    "pytest": ("pytest", "tests", "--ignore=tests/ui"),
-    # In a process of its own: Playwright's event loop and pytest-jupyter's do not go together.
-    "pytest, in Chromium": ("pytest", "tests/ui"),
+    "pytest": ("pytest", "tests"),
 }
 
 

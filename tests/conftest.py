@@ -35,10 +35,12 @@ class Home:
 
     @property
     def workspace(self) -> Path:
+        """The folder that kernels work in."""
         return self.root / "ws"
 
     @property
     def data(self) -> Path:
+        """Jupyter's data folder."""
         return self.root / "data"
 
     def add(self, name: str, image: str, *, env: dict[str, str] | None = None, **config: Any) -> str:

@@ -8,8 +8,10 @@ import time
 
 import pytest
 from conftest import LEGACY, MODERN, Home
-from jupyter_client import AsyncKernelManager
+from jupyter_client.manager import AsyncKernelManager
 from kernels import TIMEOUT, kernel, run, value
+
+from jupyter_tfcontainer.provisioner import TFContainerProvisioner
 
 IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
 
@@ -24,7 +26,8 @@ while True:
 
 def test_legacy_tensorflow(home: Home) -> None:
     with kernel(home.add("tf", LEGACY)) as (_, client):
-        code = "import sys, ipykernel, tensorflow as tf; print(sys.version_info[:2], ipykernel.__version__, tf.__version__)"
+        value(client, "import sys, ipykernel, tensorflow as tf")
+        code = "print(sys.version_info[:2], ipykernel.__version__, tf.__version__)"
         assert value(client, code) == "((2, 7), '4.6.1', '1.2.1')"
 
 
@@ -82,6 +85,7 @@ def test_restart_in_a_fresh_container(home: Home) -> None:
     with kernel(home.add("tf", LEGACY)) as (manager, client):
         value(client, "open('/tmp/installed', 'w').close()")
         before = home.containers()[0]["Id"]
+        assert isinstance(manager.provisioner, TFContainerProvisioner)
         manager.provisioner.restart_fresh()
         manager.restart_kernel()
         # The client stays connected: the addresses are those of the old container.

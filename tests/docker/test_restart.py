@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -14,7 +13,8 @@ from typing import Any
 import docker
 import pytest
 from conftest import LEGACY, MODERN, Home
-from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
 from kernels import TIMEOUT, connected, kernel, run, until, value
 
 ROUNDS = 10
@@ -47,14 +47,17 @@ class Page:
                 self._idle[request].set()
 
     def ask(self, number: int) -> str:
+        """Have lines printed; the request's id comes back."""
         code = f"import sys\nfor line in range({LINES}): sys.stdout.write('{number} %d\\n' % line)"
-        return self.client.execute(code)
+        request: str = self.client.execute(code)
+        return request
 
     def outputs(self, request: str) -> str | None:
         """All that one execution printed, or None when its end did not reach this client."""
         return self._outputs[request] if self._idle[request].wait(5) else None
 
     def close(self) -> None:
+        """Listen no more."""
         self._ended.set()
         self._thread.join()
 
@@ -102,8 +105,8 @@ def wheel(folder: Path, version: str) -> str:
 def pip_install(client: BlockingKernelClient, name: str) -> None:
     value(
         client,
-        "import subprocess, sys; subprocess.check_output("
-        f"[sys.executable, '-m', 'pip', 'install', '--no-index', '--upgrade', '/notebooks/{name}'], stderr=subprocess.STDOUT) and None",
+        "import subprocess, sys; subprocess.check_output([sys.executable, '-m', 'pip', 'install', "
+        f"'--no-index', '--upgrade', '/notebooks/{name}'], stderr=subprocess.STDOUT) and None",
     )
 
 
@@ -132,7 +135,7 @@ def resources(home: Home) -> dict[str, Any]:
     return {
         "containers": len(home.containers()),
         "processes": processes,
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "threads": threading.active_count(),
         "folders": len(list((home.data / "tfcontainer" / "c").glob("*"))),
         "sockets": len(list((home.data / "tfcontainer" / "c").glob("*/run/*"))),
