@@ -20,7 +20,7 @@ format: ## rewrite the code in the project's style
 	@$(PYTHON) scripts/develop.py install
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-	PATH="$(CURDIR)/.venv/bin:$$PATH" jlpm --cwd labextension lint
+	cd labextension && PATH="$(CURDIR)/.venv/bin:$$PATH" jlpm lint
 
 build: ## make the wheel and the sdist in dist/
 	@$(PYTHON) scripts/develop.py install

@@ -57,10 +57,10 @@ LINTERS = {
     "mypy": ("mypy",),
     "mypy scripts": ("mypy", "scripts"),
     "codespell": ("codespell",),
-    "front end: lint": ("jlpm", "--cwd", "labextension", "lint:check"),
+    "front end: lint": ("jlpm", "lint:check"),
 }
 TESTS = {
-    "front end: vitest": ("jlpm", "--cwd", "labextension", "test"),
+    "front end: vitest": ("jlpm", "test"),
     "pytest": ("pytest", "tests"),
 }
 
@@ -194,7 +194,8 @@ def check(groups: dict[str, tuple[str, ...]]) -> None:
     for name, command in groups.items():
         print(f"\n== {name}: {shlex.join(command)}", flush=True)
         start = time.monotonic()
-        done = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, env=environment(), check=False)
+        folder = ROOT / "labextension" if command[0] == "jlpm" else ROOT
+        done = subprocess.run([BIN / command[0], *command[1:]], cwd=folder, env=environment(), check=False)
         verdict = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
         times.append(f"{time.monotonic() - start:6.1f} s  {name}: {verdict}")
         if done.returncode:
