@@ -56,12 +56,15 @@ LINTERS = {
     "ruff format": ("ruff", "format", "--check", "."),
     "mypy": ("mypy",),
     "mypy scripts": ("mypy", "scripts"),
+    "mypy tests/ui": ("mypy", "tests/ui"),
     "codespell": ("codespell",),
     "front end: lint": ("jlpm", "lint:check"),
 }
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
     "pytest": ("pytest", "tests"),
+    # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
+    "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
 }
 
 

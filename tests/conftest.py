@@ -1,121 +1,28 @@
-"""What tests share: folders of their own for Jupyter, and a look at what is left afterwards."""
+"""What tests of one process share. Those in ``ui`` have a process, and a conftest, of their own."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import tempfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import docker
 import pytest
+from homes import Home, temporary_home
 
-from jupyter_tfcontainer.engine import labels
 from jupyter_tfcontainer.manager import ContainerManager
 
 pytest_plugins = ["pytest_jupyter.jupyter_server"]
 
-LEGACY = "tfcontainer/tensorflow:1.2.1-cpu"
-MODERN = "tfcontainer/python:modern"
-
-
-@dataclass(frozen=True)
-class Home:
-    """Jupyter's folders for one test, and the workspace.
-
-    Its path is short: sockets lie in it.
-    """
-
-    root: Path
-
-    @property
-    def workspace(self) -> Path:
-        """The folder that kernels work in."""
-        return self.root / "ws"
-
-    @property
-    def data(self) -> Path:
-        """Jupyter's data folder."""
-        return self.root / "data"
-
-    def add(self, name: str, image: str, *, env: dict[str, str] | None = None, **config: Any) -> str:
-        """Write the kernelspec of an environment."""
-        spec = {
-            "argv": ["jupyter-tfcontainer", "kernel", "-f", "{connection_file}"],
-            "display_name": name.upper(),
-            "language": "python",
-            "interrupt_mode": "signal",
-            "env": env or {},
-            "metadata": {
-                "kernel_provisioner": {
-                    "provisioner_name": "tfcontainer-provisioner",
-                    "config": {"image": image, **config},
-                }
-            },
-        }
-        folder = self.data / "kernels" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "kernel.json").write_text(json.dumps(spec))
-        return name
-
-    def configure(self, **settings: Any) -> None:
-        """Write our own configuration file."""
-        folder = self.root / "config"
-        folder.mkdir(exist_ok=True)
-        (folder / "jupyter_tfcontainer_config.json").write_text(json.dumps({"ContainerManager": settings}))
-
-    def variables(self) -> dict[str, str]:
-        """The variables that lead programs to these folders."""
-        return {
-            "HOME": str(self.root / "home"),
-            "JUPYTER_DATA_DIR": str(self.data),
-            "JUPYTER_CONFIG_DIR": str(self.root / "config"),
-            "JUPYTER_RUNTIME_DIR": str(self.root / "run"),
-            "IPYTHONDIR": str(self.root / "ipython"),
-        }
-
-    def containers(self) -> list[dict[str, Any]]:
-        """The containers, running or not, that were started from these folders."""
-        client = docker.APIClient()
-        try:
-            found: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels.FOLDER})
-        finally:
-            client.close()
-        return [one for one in found if Path(one["Labels"][labels.FOLDER]).is_relative_to(self.root)]
-
-    def leftovers(self) -> list[str]:
-        """What is left of containers: themselves, their folders, their threads."""
-        return [
-            *(one["Id"] for one in self.containers()),
-            *map(str, (self.data / "tfcontainer" / "c").glob("*")),
-            *(thread.name for thread in threading.enumerate() if thread.name.startswith("tfcontainer")),
-        ]
-
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """Folders of its own for each test; what runs from them must be gone at its end."""
-    home = Home(Path(tempfile.mkdtemp(prefix="tfc-")))
-    for folder in ("home", "ws", "data", "config", "run"):
-        (home.root / folder).mkdir()
-    for name, value in home.variables().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("JUPYTER_PATH", raising=False)
-    monkeypatch.chdir(home.workspace)
-    ContainerManager.clear_instance()
-    yield home
-    if ContainerManager.initialized():
-        ContainerManager.instance().close()
-    left = home.leftovers()
-    for one in home.containers():
-        client = docker.APIClient()
-        client.remove_container(one["Id"], force=True)
-        client.close()
-    os.chdir("/")
-    shutil.rmtree(home.root, ignore_errors=True)
-    assert not left
+    """Folders of its own for each test, which this process takes for the person's."""
+    with temporary_home() as home:
+        for name, value in home.variables().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("JUPYTER_PATH", raising=False)
+        monkeypatch.chdir(home.workspace)
+        ContainerManager.clear_instance()
+        yield home
+        if ContainerManager.initialized():
+            ContainerManager.instance().close()
+        os.chdir("/")

@@ -7,7 +7,7 @@ import os
 import time
 
 import pytest
-from conftest import LEGACY, MODERN, Home
+from homes import LEGACY, MODERN, Home
 from jupyter_client.manager import AsyncKernelManager
 from kernels import TIMEOUT, kernel, run, value
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import docker
 import pytest
-from conftest import LEGACY, MODERN, Home
+from homes import LEGACY, MODERN, Home
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from kernels import TIMEOUT, connected, kernel, run, until, value
