@@ -56,13 +56,16 @@ class PrivateEngine:
             notify.bind(str(self.folder / "notify"))
             notify.settimeout(START_SECONDS)
             (self.folder / "daemon.json").write_text("{}")
-            command: list[str | Path] = [
-                # `ip netns exec` would mount /sys anew and hide the control groups.
-                *("nsenter", f"--net=/run/netns/{self.namespace}", "dockerd"),
-                *("--config-file", self.folder / "daemon.json", "--host", self.url),
-                *("--data-root", self.folder / "data", "--exec-root", self.folder / "exec"),
-                *("--pidfile", self.folder / "pid", *options),
-            ]
+            settings = {
+                "--config-file": "daemon.json",
+                "--data-root": "data",
+                "--exec-root": "exec",
+                "--pidfile": "pid",
+            }
+            # `ip netns exec` would mount /sys anew and hide the control groups.
+            command = ["nsenter", f"--net=/run/netns/{self.namespace}", "dockerd", "--host", self.url, *options]
+            for option, name in settings.items():
+                command += [option, str(self.folder / name)]
             self._process = subprocess.Popen(
                 command,
                 env={
