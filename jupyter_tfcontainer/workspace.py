@@ -82,7 +82,8 @@ class Workspace:
         Always ``bind``: with a volume the engine would create a missing folder, as root.
         """
         mounts: list[Mount] = [bind(self.root, place) for place in self.places]
-        for folder in self.masked:
+        # The engine refuses two mounts at one place, and one folder may have several roles.
+        for folder in dict.fromkeys(self.masked):
             if self.root in (folder, *folder.parents):
                 within = folder.relative_to(self.root)
                 mounts += [
