@@ -49,9 +49,9 @@ class Images:
         image = self._engine.image(environment.image)
         if environment.pull_policy == "never" and image is None:
             raise ImageMissing(
-                f"The image {environment.image} is not on {self._engine.facts.host}, and the environment "
-                f"{environment.name} never pulls "
-                f"(pull_policy). Fetch it there: `docker pull {environment.image}`, or `docker load` from a file."
+                f"The image {environment.image} is not on {self._engine.facts.host}, and {environment.display_name} "
+                f"never pulls it (pull_policy). Fetch it there: `docker pull {environment.image}`, or `docker load` "
+                f"from a file."
             )
         if environment.pull_policy == "always" or image is None:
             before_pull()

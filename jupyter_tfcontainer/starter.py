@@ -149,15 +149,15 @@ class Starter:
         except EngineFailed as error:
             if 'exec: "sh"' in str(error):
                 raise IPykernelMissing(
-                    f"The image {environment.image} cannot run a kernel: it has no shell (sh), and so most likely no "
-                    f"Python. Pick another image."
+                    f"The image {environment.image} on {machine} cannot run a kernel: it has no shell (sh), and so "
+                    f"most likely no Python. Pick another image."
                 ) from error
             raise
         if code == NO_IPYKERNEL:
             raise IPykernelMissing(
-                f"The image {environment.image} cannot run a kernel: {last_lines(output)}. Pick an image with Jupyter "
-                f"inside, or make one: "
-                f"a Dockerfile with `FROM {environment.image}` and `RUN pip install ipykernel`."
+                f"The image {environment.image} on {machine} cannot run a kernel: {last_lines(output)}. Pick an image "
+                f"with Jupyter inside, or make one: a Dockerfile with `FROM {environment.image}` and `RUN pip install "
+                f"ipykernel`."
             )
         if code is not None:
             raise ContainerEnded(

@@ -6,6 +6,7 @@ Calls block; those of asyncio's world come through a thread (``threads.py``).
 from __future__ import annotations
 
 import io
+import platform
 import re
 import tarfile
 from collections.abc import Iterator
@@ -72,9 +73,8 @@ def _nothing_found(addresses: list[Address], failures: list[EngineError]) -> Eng
         return failures[0]
     places = ", ".join(address.url.removeprefix("unix://") for address in addresses)
     return EngineNotFound(
-        f"No container engine answers on this machine (looked at {places}). Install Docker (package docker.io on "
-        f"Debian and Ubuntu) "
-        "or start it with `sudo systemctl start docker`; an engine elsewhere is named by DOCKER_HOST."
+        f"No container engine answers on {platform.node()} (looked at {places}). Install Docker (package docker.io on "
+        f"Debian and Ubuntu), or start it: `sudo systemctl start docker`; one at another place is named by DOCKER_HOST."
     )
 
 
@@ -267,7 +267,7 @@ class Engine:
         except APIError as error:
             explanation = _explanation(error)
             if sentence := gpu.explain(explanation):
-                raise GPURouteMissing(f"On {self.facts.host}: {sentence}") from error
+                raise GPURouteMissing(f"On {self.facts.host}, {sentence}") from error
             raise EngineFailed(f"{self.facts.name} refused: {explanation}") from error
         except requests.Timeout as error:
             raise EngineFailed(
@@ -285,28 +285,25 @@ def _explanation(error: Exception) -> str:
 
 def _unreachable(address: Address, error: Exception) -> EngineError:
     """What kept us from an engine, by the operating system's error at the bottom of the chain."""
-    cause = _os_error(error)
-    place = address.socket or address.url
+    cause, machine = _os_error(error), platform.node()
+    place = f"{address.socket} on {machine}" if address.socket else address.url
     if isinstance(cause, PermissionError):
         return EnginePermissionDenied(
-            f"The container engine's socket {place} is there, but you may not use it. Ask the administrator of this "
-            f"machine to add you to the "
-            "group that owns it (`sudo usermod -aG docker $USER`, then log in again). Who may talk to that socket is "
-            "root on the machine; "
-            "a rootless engine needs no such right."
+            f"The container engine's socket {place} is there, but you may not use it. Ask the administrator of "
+            f"{machine} to add you to the group that owns it (`sudo usermod -aG docker $USER`, then log in again). "
+            f"Who may talk to that socket is root on the machine; a rootless engine needs no such right."
         )
     if isinstance(cause, FileNotFoundError):
         return EngineNotFound(
-            f"No container engine at {place}, named by {address.source}. Install Docker (package docker.io on Debian "
-            f"and Ubuntu), or start it: "
-            "`sudo systemctl start docker`."
+            f"There is no container engine at {place} (named by {address.source}). Install Docker (package docker.io "
+            f"on Debian and Ubuntu), or start it: `sudo systemctl start docker`."
         )
     if isinstance(cause, ConnectionRefusedError):
         return EngineNotFound(
-            f"Nothing listens at {place}, named by {address.source}: the container engine is not running. Start it: "
+            f"Nothing listens at {place} (named by {address.source}): the container engine is not running. Start it: "
             f"`sudo systemctl start docker`."
         )
-    return EngineFailed(f"The container engine at {place}, named by {address.source}, does not answer as one: {error}")
+    return EngineFailed(f"The container engine at {place} (named by {address.source}) does not answer as one: {error}")
 
 
 def _os_error(error: BaseException) -> OSError | None:

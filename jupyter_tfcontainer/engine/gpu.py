@@ -14,31 +14,32 @@ INSTALL = (
     "Install the NVIDIA Container Toolkit there (package nvidia-container-toolkit), run "
     "`sudo nvidia-ctk runtime configure --runtime=docker` and restart the engine; or pick an environment without a GPU."
 )
-# What the engine says (measured on Docker 20.10 to 28.5), and what it means. `{0}` is the first group.
+# What the engine says (measured on Docker 20.10 to 28.5), and what it means: a sentence that "On MACHINE, " begins.
+# `{0}` is the first group.
 REFUSALS = (
     (
         r'could not select device driver "" with capabilities: \[\[gpu',
-        "The container engine cannot hand over a GPU: the NVIDIA Container Toolkit was not there when the engine "
+        "the container engine cannot hand over a GPU: the NVIDIA Container Toolkit was not there when the engine "
         "started. " + INSTALL,
     ),
     (
         r'exec: \\*"nvidia-container-runtime-hook\\*": executable file not found',
-        "The container engine can no longer hand over a GPU: the NVIDIA Container Toolkit was there when it started "
+        "the container engine can no longer hand over a GPU: the NVIDIA Container Toolkit was there when it started "
         "and is gone. " + INSTALL,
     ),
     (
         r"(?:Unknown runtime specified|unknown or invalid runtime name:?) nvidia",
-        "The container engine no longer has a runtime named nvidia. " + INSTALL,
+        "the container engine no longer has a runtime named nvidia. " + INSTALL,
     ),
     (
         r"error running (?:prestart )?hook #\d+: error running hook: exit status \d+, stdout: .*?, stderr: "
         r"(.*?)(?:: unknown)?$",
-        "The NVIDIA Container Toolkit could not hand over a GPU; it says: “{0}”. See that `nvidia-smi` works on that "
-        "machine: if it does not, install or reload the NVIDIA driver.",
+        "the NVIDIA Container Toolkit could not hand over a GPU; it says: “{0}”. See that `nvidia-smi` works there: "
+        "if it does not, install or reload the NVIDIA driver.",
     ),
     (
         r"CDI device injection failed: (.*)",
-        "The container engine does not know that GPU ({0}). Generate the list of GPUs again: "
+        "the container engine does not know that GPU ({0}). Generate the list of GPUs again: "
         "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.",
     ),
     (
