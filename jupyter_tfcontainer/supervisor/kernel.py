@@ -7,6 +7,7 @@ a stamp of the folders that ``import`` searches, and "ready" when the kernel's s
 
 import fcntl
 import json
+import logging
 import os
 import socket
 import sys
@@ -112,6 +113,23 @@ def write_connection_file(kernel, connection):
     return path
 
 
+def hush(app):
+    """Keep out of the log what ipykernel tells a terminal ("Ctrl-C will not work").
+
+    It would be most of the log's end, which a person reads when the kernel has died.
+    """
+    log_connection_info = app.log_connection_info
+
+    def log_quietly():
+        level, app.log_level = app.log_level, logging.CRITICAL
+        try:
+            log_connection_info()
+        finally:
+            app.log_level = level
+
+    app.log_connection_info = log_quietly
+
+
 def native(value):
     return value if isinstance(value, str) else value.encode("utf-8")
 
@@ -139,6 +157,7 @@ def main():
     arguments = ["-f", path] + [native(one) for one in launch["arguments"]]
     sys.argv = ["ipykernel_launcher"] + arguments
     app = IPKernelApp.instance()
+    hush(app)
     app.initialize(arguments)
     if launch["again"]:
         await_subscribers(connection, launch["subscribers"])
