@@ -83,7 +83,7 @@ class Starter:
             before_pull=lambda: self._before_pull(environment, events),
             on_progress=events.pulling,
         )
-        person = Person(0, 0, (), "root", host.person().timezone) if engine.facts.rootless else host.person()
+        person = host.person()
         host.make(folders, workspace_.masked, workspace_.root)
         container = RunningContainer(folders, environment, workspace_)
         try:
@@ -129,7 +129,7 @@ class Starter:
         events.step("pull")
 
     def _account_files(self, container: str, image: str, person: Person) -> dict[str, bytes]:
-        if person.uid == 0 and not person.groups:
+        if self.engine.facts.rootless or (person.uid == 0 and not person.groups):
             return {}  # root is in every image
         with self._lock:
             known = self._accounts.get(image)
