@@ -16,6 +16,9 @@ PROVISIONER = "tfcontainer-provisioner"
 MEMORY_MINIMUM = 6 * 1024**2
 # The engine counts in this part of a processor (Docker's documentation of --cpus).
 CPUS_MINIMUM = 0.01
+# The engine counts bytes, and billionths of a processor, in 64 bits.
+BYTES_MAXIMUM = 2**63 - 1
+CPUS_MAXIMUM = BYTES_MAXIMUM // 10**9
 UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -74,12 +77,11 @@ class Environment:
         EnvironmentInvalid
             when it is not one of ours, or says something that we do not know; the message names the field
         """
-        provisioner = spec.metadata.get("kernel_provisioner", {})
-        if provisioner.get("provisioner_name") != PROVISIONER:
+        if not is_environment(spec):
             raise EnvironmentInvalid(
                 f"The kernelspec {name} does not run in a container: its provisioner is not {PROVISIONER}."
             )
-        config = provisioner.get("config", {})
+        config = spec.metadata["kernel_provisioner"].get("config", {})
         if not isinstance(config, dict):
             raise EnvironmentInvalid(
                 f"The kernelspec {name} says config: {config!r}. It must be an object with fields."
@@ -98,6 +100,9 @@ class Environment:
                 values[key] = READERS[key](value)
             except ValueError as error:
                 raise EnvironmentInvalid(f"The kernelspec {name} says {key}: {value!r}. It must be {error}.") from error
+        for variable, value in spec.env.items():
+            if not isinstance(value, str):
+                raise EnvironmentInvalid(f"The kernelspec {name} says env: {variable}: {value!r}. It must be a string.")
         return cls(name=name, display_name=spec.display_name or name, env=dict(spec.env), **values)
 
     def model(self) -> dict[str, Any]:
@@ -150,29 +155,29 @@ def _gpus(value: object) -> str | int | tuple[str, ...]:
         return value
     if isinstance(value, list) and value:
         names = [str(item) for item in value if isinstance(item, str | int) and not isinstance(item, bool)]
-        if len(names) == len(value) and all(re.fullmatch(r"[\w:-]+", name) for name in names):
+        if len(names) == len(value) and all(re.fullmatch(r"\w[\w:-]*", name) for name in names):
             return tuple(names)
     raise ValueError('"all", "none", a count, or a list of indices or UUIDs of GPUs')
 
 
 def _bytes(minimum: int) -> Callable[[object], int]:
     def read(value: object) -> int:
-        size = None
+        size: float | None = None
         if isinstance(value, int) and not isinstance(value, bool):
             size = value
         elif isinstance(value, str) and (
             match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", value.strip().lower())
         ):
-            size = int(float(match[1]) * UNITS[match[2]])
-        if size is None or size < minimum:
+            size = float(match[1]) * UNITS[match[2]]
+        if size is None or not minimum <= size <= BYTES_MAXIMUM:
             raise ValueError(f'a number of bytes, or a size such as "512m" or "4g", and at least {minimum} bytes')
-        return size
+        return int(size)
 
     return read
 
 
 def _cpus(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= CPUS_MINIMUM:
+    if isinstance(value, int | float) and not isinstance(value, bool) and CPUS_MINIMUM <= value <= CPUS_MAXIMUM:
         return float(value)
     raise ValueError(f"a number of processors, such as 1.5, and at least {CPUS_MINIMUM}")
 

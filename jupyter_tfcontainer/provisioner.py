@@ -108,6 +108,7 @@ class TFContainerProvisioner(KernelProvisionerBase):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Read the environment before anything is started, and leave the host's variables out of the launch."""
+        self._environment()
         return await super().pre_launch(cmd=[], **kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
@@ -134,7 +135,7 @@ class TFContainerProvisioner(KernelProvisionerBase):
         # Clients of the old kernel find the new one this much sooner. Sockets made before keep libzmq's own 100 ms.
         self._km.context.setsockopt(zmq.RECONNECT_IVL, RECONNECT_INTERVAL)
         cwd = Path(kwargs.get("cwd") or Path.cwd())
-        environment = Environment.from_kernelspec(self._km.kernel_name, self.kernel_spec)
+        environment = self._environment()
         start = manager.threads.start(
             manager.launch,
             environment,
@@ -185,6 +186,10 @@ class TFContainerProvisioner(KernelProvisionerBase):
         info = await super().get_provisioner_info()
         info["container_id"] = self.container.id if self.container else None
         return info
+
+    def _environment(self) -> Environment:
+        """What to run in, as the kernelspec says."""
+        return Environment.from_kernelspec(self._km.kernel_name, self.kernel_spec)
 
     def _root(self, cwd: Path) -> Path:
         """The workspace: the server's root folder; outside a server the kernel's start folder."""
