@@ -8,6 +8,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from logging import Logger, LoggerAdapter
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class ContainerManager(SingletonConfigurable):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        config = _own_configuration()
+        config = _own_configuration(self.log)
         config.merge(self.config)
         self.config = config
         #: Whether a Jupyter server owns what runs.
@@ -480,11 +481,11 @@ def _workspace(root: Path) -> Workspace:
     return Workspace(root.expanduser().resolve(), host.private_folders())
 
 
-def _own_configuration() -> Config:
+def _own_configuration(log: Logger | LoggerAdapter[Any]) -> Config:
     """The configuration files of our own name, the person's over the system's (Jupyter's own order)."""
     config = Config()
-    for loaded in Application._load_config_files(  # noqa: SLF001 - the one reader of .py and .json files there is
-        CONFIG_NAME, path=jupyter_config_path()[::-1]
+    for loaded, _ in Application._load_config_files(  # noqa: SLF001 - the one reader of .py and .json files there is
+        CONFIG_NAME, path=jupyter_config_path(), log=log
     ):
         config.merge(loaded)
     return config
