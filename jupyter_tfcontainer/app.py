@@ -10,6 +10,7 @@ from jupyter_server.extension.application import ExtensionApp
 from .events import KERNEL_STATE, SCHEMAS
 from .handlers import default_handlers
 from .manager import ContainerManager
+from .provisioner import TFContainerProvisioner
 
 
 class TFContainerApp(ExtensionApp):
@@ -34,8 +35,21 @@ class TFContainerApp(ExtensionApp):
         self.handlers.extend(default_handlers)
 
     async def stop_extension(self) -> None:
-        """Remove what runs."""
-        await asyncio.to_thread(self.settings["tfcontainer_manager"].close)
+        """Shut our kernels down, and remove what else runs.
+
+        Jupyter would do the former after this, when the kernels are gone: none could have ended in its own way, and
+        the restarter might have taken that for deaths.
+        """
+        if manager := self.settings.get("tfcontainer_manager"):  # else our start has failed
+            kernels = self._server.kernel_manager
+            ours = [
+                kernel_id
+                for kernel_id in kernels.list_kernel_ids()
+                if isinstance(kernels.get_kernel(kernel_id).provisioner, TFContainerProvisioner)
+            ]
+            # What fails is logged there, and removed here.
+            await asyncio.gather(*map(kernels.shutdown_kernel, ours), return_exceptions=True)
+            await asyncio.to_thread(manager.close)
 
     def _emit(self, event: dict[str, Any]) -> None:
         # Events happen in worker threads, and the event logger lives on the loop.
