@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import platform
 import re
+import socket
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -93,6 +94,13 @@ class Engine:
     """
 
     def __init__(self, address: Address) -> None:
+        if address.socket:
+            # Tried ahead: docker-py leaves sockets open that it cannot connect.
+            try:
+                with socket.socket(socket.AF_UNIX) as trial:
+                    trial.connect(str(address.socket))
+            except OSError as error:
+                raise _unreachable(address, error) from error
         try:
             self._api = APIClient(base_url=address.url, version=API_VERSION, timeout=TIMEOUT, max_pool_size=POOL)
         except DockerException as error:
