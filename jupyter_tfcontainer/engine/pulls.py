@@ -96,8 +96,9 @@ def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Itera
         if "error" in event:
             raise failure(reference, host, event["error"])
         layer, status = event.get("id"), event.get("status", "")
-        if layer is None or not re.fullmatch(r"[0-9a-f]{12}", layer):
-            continue  # the tag's own line, or the digest's
+        # The tag's own line bears the tag as its id, which may look like a layer's.
+        if layer is None or not re.fullmatch(r"[0-9a-f]{12}", layer) or status.startswith("Pulling from"):
+            continue
         done.setdefault(layer, False)
         detail = event.get("progressDetail") or {}
         if status == "Downloading" and detail.get("total"):
