@@ -109,7 +109,8 @@ class Engine:
             ) from error
         try:
             self.facts = EngineFacts.from_engine(address.url, self._api.info(), self._api.version())
-        except (DockerException, requests.RequestException, OSError) as error:
+        except (DockerException, requests.RequestException, OSError, AttributeError) as error:
+            # AttributeError: it answered JSON that is no object.
             self._api.close()
             raise _unreachable(address, error) from error
 

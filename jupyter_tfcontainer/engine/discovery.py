@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docker.context import ContextAPI
-from docker.errors import DockerException
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list
         return [Address(environ["DOCKER_HOST"], "the variable DOCKER_HOST")]
     if context := _current_context():
         return [context]
-    runtime = environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    # Set to nothing is not set (XDG Base Directory Specification).
+    runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     paths = [
         "/var/run/docker.sock",
         f"{runtime}/docker.sock",
@@ -67,8 +67,7 @@ def _current_context() -> Address | None:
     """The endpoint of ``docker context``, unless it is the default one."""
     try:
         context = ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError):
+        name, host = context.Name, context.Host
+    except Exception:  # noqa: BLE001 - docker-py raises that very class, and gives None for one that is gone
         return None  # an unreadable context is Docker's own to complain of: its other commands do
-    if context.Name == "default" or not context.Host:
-        return None
-    return Address(context.Host, f"Docker's context {context.Name}")
+    return Address(host, f"Docker's context {name}") if host and name != "default" else None
