@@ -219,8 +219,8 @@ def test_death_at_the_start_fails_it(home: Home, told: Events, image: str) -> No
     assert "dead" not in {event["state"] for event in told.all()}
 
 
-# A cell that ends its kernel, or tries to: what its reply says, whether it asks clients to keep the kernel, and what the
-# process returns if it does end.
+# A cell that ends its kernel, or tries to: its reply's status and error, whether it asks clients to keep the kernel,
+# and what the process returns if it does end.
 EXITS: list[tuple[str, tuple[str, str | None, list[bool], int | None]]] = [
     ("import sys; sys.exit()", ("error", "SystemExit", [], None)),
     ("exit(keep_kernel=True)", ("ok", None, [True], None)),
