@@ -106,12 +106,13 @@ def connections(socket_path: str) -> int | None:
     (proc(5)).
     """
     try:
-        table = Path("/proc/net/unix").read_text()
+        # Bytes, as the names of sockets are: others may give theirs any.
+        table = Path("/proc/net/unix").read_bytes()
     except OSError:
         return None
     rows = (line.split(None, 7) for line in table.splitlines())
     # State 3 is SS_CONNECTED.
-    return sum(1 for row in rows if row[5:6] == ["03"] and row[7:] == [socket_path])
+    return sum(1 for row in rows if row[5:6] == [b"03"] and row[7:] == [os.fsencode(socket_path)])
 
 
 def abandoned(folder: Path) -> bool:
