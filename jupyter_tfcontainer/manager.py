@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -101,6 +102,7 @@ class ContainerManager(SingletonConfigurable):
                     engine.close()
                     raise
                 self._starter = Starter(engine, Images(engine))
+                atexit.register(self._at_exit)
                 self.threads.soon(self._sweep)
             return self._starter
 
@@ -411,9 +413,20 @@ class ContainerManager(SingletonConfigurable):
                         self.log.error("A container could not be removed: %s", error)
         self.threads.close()
         if starter:
+            atexit.unregister(self._at_exit)
             starter.engine.close()
         if self.initialized() and self.instance() is self:
             self.clear_instance()
+
+    def _at_exit(self) -> None:
+        """Remove what still runs: some clients ask their kernel to end and are gone (``jupyter console``)."""
+        with self._lock:
+            running = list(self._containers.values())
+        for container in running:  # one by one: no thread can be started any more
+            try:
+                self._remove(container)
+            except TFContainerError as error:
+                self.log.error("A container could not be removed: %s", error)
 
     # Asking.
 

@@ -30,7 +30,13 @@ class Threads:
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes as long as one answer of the engine."""
-        return await asyncio.get_running_loop().run_in_executor(self._calls, partial(function, *args, **kwargs))
+        try:
+            future = self._calls.submit(partial(function, *args, **kwargs))
+        except RuntimeError:
+            # There are no threads any more: the interpreter ends, and so late `jupyter run` shuts its kernel down.
+            # Nobody else waits for this event loop.
+            return function(*args, **kwargs)
+        return await asyncio.wrap_future(future)
 
     def start(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run something that may take minutes."""
