@@ -426,7 +426,7 @@ class ContainerManager(SingletonConfigurable):
             try:
                 self._remove(container)
             except TFContainerError as error:
-                self.log.error("A container could not be removed: %s", error)
+                self.log.warning("A container could not be removed: %s", error)
 
     # Asking.
 
