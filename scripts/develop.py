@@ -48,6 +48,7 @@ KERNELSPECS = ROOT / "jupyter_tfcontainer" / "kernelspecs"
 CPU_IMAGE = "tfcontainer/tensorflow:1.2.1-cpu"
 TEST_PROGRAMS = {
     "chromium": "chromium fonts-dejavu-core",
+    "gcc": "gcc libc6-dev",
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
 }

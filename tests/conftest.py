@@ -10,7 +10,7 @@ from homes import Home, temporary_home
 
 from jupyter_tfcontainer.manager import ContainerManager
 
-pytest_plugins = ["pytest_jupyter.jupyter_server"]
+pytest_plugins = ["nvml_standin", "pytest_jupyter.jupyter_server"]
 
 
 @pytest.fixture
