@@ -1,0 +1,861 @@
+"""Verdicts, against rows that were written by hand from the sources they name, before the code."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from jupyter_tfcontainer.catalog import Catalog, load, read
+from jupyter_tfcontainer.compatibility import SEVERITY, Card, Machine, Verdict, choose, judge, judge_release
+
+# Names as NVML gives them.
+FERMI = ("GeForce GTX 560 Ti 448", (2, 0))
+K80 = ("Tesla K80", (3, 7))
+GTX_980 = ("NVIDIA GeForce GTX 980", (5, 2))
+GTX_1080 = ("NVIDIA GeForce GTX 1080", (6, 1))
+V100 = ("Tesla V100-SXM2-16GB", (7, 0))
+T4 = ("Tesla T4", (7, 5))
+RTX_2080 = ("NVIDIA GeForce RTX 2080 Ti", (7, 5))
+A100 = ("NVIDIA A100-SXM4-40GB", (8, 0))
+RTX_3080 = ("NVIDIA GeForce RTX 3080", (8, 6))
+RTX_3090 = ("NVIDIA GeForce RTX 3090", (8, 6))
+RTX_4090 = ("NVIDIA GeForce RTX 4090", (8, 9))
+H100 = ("NVIDIA H100 PCIe", (9, 0))
+B200 = ("NVIDIA B200", (10, 0))
+RTX_5090 = ("NVIDIA GeForce RTX 5090", (12, 0))
+CARDS = (K80, GTX_1080, V100, T4, A100, RTX_3090, RTX_4090, H100, B200)
+
+R367, R390, R418, R450 = "367.57", "390.157", "418.226.00", "450.248.02"
+R470, R535, R580, R590 = "470.256.02", "535.230.02", "580.95.05", "590.44.01"
+DRIVERS = (R367, R390, R418, R450, R470, R535, R580)
+
+NVIDIA = "nvcr.io/nvidia/tensorflow:"
+WHEEL = "wheel's fatbin headers: tensorflow_images[].gpu.compute_capability"
+MATRIX = "https://docs.nvidia.com/datacenter/tesla/drivers/cuda-toolkit-driver-and-architecture-matrix.html"
+MINOR = "https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html"
+RELEASE_NOTES = "NVIDIA CUDA release notes, CUDA Toolkit and compatible driver versions"
+AMPERE = "https://docs.nvidia.com/cuda/ampere-compatibility-guide"
+TURING = "https://docs.nvidia.com/cuda/turing-compatibility-guide"
+TENSORFLOW = "https://github.com/tensorflow/tensorflow/issues/"
+NOTEBOOKS = "https://github.com/rlan/notebooks/issues/"
+GROWTH = "v1.12.0 tensorflow/core/common_runtime/gpu/gpu_bfc_allocator.cc"
+AVX = "tensorflow RELEASE.md 1.6.0"
+NGC_NOTES = "https://docs.nvidia.com/deeplearning/frameworks/tensorflow-release-notes/"
+
+
+def wheel(version: str, package: str = "tensorflow", python: str = "cp36-cp36m", platform: str = "2010") -> str:
+    """The name of the wheel of a release that was measured."""
+    return f"{package}-{version}-{python}-manylinux{platform}_x86_64.whl"
+
+
+def old_wheel(version: str) -> str:
+    """The same, of the years when the GPU had a package of its own."""
+    return wheel(version, "tensorflow_gpu", "cp35-cp35m", "1")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What must be said of an image on a machine, and where that is known from.
+
+    Parameters
+    ----------
+    runs
+        a release and ``cpu`` or ``gpu``, or the reference of an image
+    cards
+        names and compute capabilities
+    driver
+        of NVIDIA, or None
+    word, codes
+        of the verdict, the codes in any order
+    says
+        what its sentences must contain: the figures
+    source
+        where the row is known from
+    figures
+        what in the catalog it rests on, each with another value, which must fail the row
+    instead
+        the images that it must offer
+    architecture, avx, problem
+        of the machine
+    """
+
+    runs: str
+    cards: tuple[tuple[str, tuple[int, int]], ...]
+    driver: str | None
+    word: str
+    codes: set[str]
+    says: tuple[str, ...]
+    source: tuple[str, ...]
+    figures: tuple[tuple[tuple[str, ...], Any], ...]
+    instead: tuple[str, ...] | None = None
+    architecture: str = "x86_64"
+    avx: bool | None = True
+    problem: str | None = None
+
+    def machine(self) -> Machine:
+        return machine(*self.cards, driver=self.driver, architecture=self.architecture, avx=self.avx, problem=self.problem)
+
+    def verdict(self, catalog: Catalog) -> Verdict:
+        if ":" in self.runs:
+            image = catalog.of_image(self.runs)
+            assert image is not None
+            return judge(image, self.machine(), catalog)
+        release, device = self.runs.split()
+        return judge_release(catalog.releases[release], device, self.machine(), catalog)
+
+    def problems(self, catalog: Catalog) -> Iterator[str]:
+        """What is otherwise than the row says."""
+        verdict = self.verdict(catalog)
+        codes = {reason.code for reason in verdict.reasons}
+        text = " ".join(reason.sentence for reason in verdict.reasons)
+        if verdict.word != self.word:
+            yield f"{verdict.word}: {text}"
+        if codes - {"instead"} != self.codes:
+            yield f"{codes}: {text}"
+        for figure in self.says:
+            if figure not in text:
+                yield f"no {figure}: {text}"
+        if self.instead is not None and verdict.instead != self.instead:
+            yield f"instead {verdict.instead}: {text}"
+
+
+def machine(
+    *cards: tuple[str, tuple[int, int]],
+    driver: str | None,
+    architecture: str = "x86_64",
+    avx: bool | None = True,
+    problem: str | None = None,
+) -> Machine:
+    """A machine with these cards."""
+    made = tuple(
+        Card(index, f"GPU-{index}", name, capability, 16 * 1024**3) for index, (name, capability) in enumerate(cards)
+    )
+    return Machine(architecture, avx, driver, made, problem)
+
+
+ROWS = (
+    # -- It works, or nearly: machine code for the card.
+    Row(
+        "1.2.1 gpu",
+        (K80,),
+        R470,
+        "warns",
+        {"no-growth-switch"},
+        ("1.12.0", "all memory"),
+        ("https://github.com/NVIDIA/nvidia-docker/issues/1106 (CUDA 8.0 fine on K80)", WHEEL, GROWTH),
+        (
+            (("code", old_wheel("1.2.1"), "machine"), "5.2"),
+            (("since", "growth", "tensorflow"), "1.2.0"),
+            (("releases", "1.2.1", "code"), old_wheel("1.5.0")),
+        ),
+    ),
+    Row(
+        "1.4.0 gpu",
+        (K80,),
+        R470,
+        "warns",
+        {"no-growth-switch"},
+        ("1.4.0",),
+        (TENSORFLOW + "14701 (1.4.0-gpu-py3 on K80: performance is good)", WHEEL),
+        ((("code", old_wheel("1.4.0"), "machine"), "5.2 6.0 6.1"), (("architectures", "3.7", "last_driver"), 460)),
+    ),
+    Row(
+        "1.3.0 gpu",
+        (GTX_1080,),
+        R535,
+        "warns",
+        {"no-growth-switch"},
+        ("1.3.0",),
+        (WHEEL + " (first with 6.1)", MATRIX),
+        ((("code", old_wheel("1.3.0"), "machine"), "3.0 3.5 3.7 5.2"), (("cuda", "8.0", "newest"), "5.x")),
+    ),
+    Row(
+        "1.13.1 gpu",
+        (T4,),
+        R450,
+        "works",
+        {"works"},
+        ("7.0", "7.5", "410.48", "CUDA 10.0"),
+        (TURING + " (cubins of 7.0 run on 7.5)", MATRIX, WHEEL),
+        (
+            (("code", old_wheel("1.13.1"), "machine"), "3.5 3.7 5.2 6.0 6.1"),
+            (("cuda", "10.0", "newest"), "6.x"),
+            (("cuda", "10.0", "minimum_driver"), "455.23"),
+            (("since", "growth", "tensorflow"), "1.14.0"),
+        ),
+    ),
+    Row(
+        "2.4.1 gpu",
+        (RTX_3090,),
+        R470,
+        "works",
+        {"works"},
+        ("8.0", "8.6", "450.51.06", "CUDA 11.0"),
+        (AMPERE + " (a cubin runs on the same major and a higher minor)", WHEEL, MATRIX),
+        (
+            (("code", wheel("2.4.1"), "machine"), "3.5 5.0 6.0 7.0 7.5"),
+            (("cuda", "11.0", "newest"), "7.5"),
+            (("cuda", "11.0", "minimum_driver"), "470.82.01"),
+            (("cuda", "11.0", "toolkit_driver"), "495.29.05"),
+        ),
+    ),
+    Row(
+        "2.4.1 gpu",
+        (A100,),
+        R450,
+        "works",
+        {"works"},
+        ("8.0", "450.51.06"),
+        (RELEASE_NOTES, MATRIX, WHEEL),
+        ((("architectures", "8.0", "first_cuda"), "11.2"), (("cuda", "11.0", "minimum_driver"), "450.249")),
+    ),
+    Row(
+        "2.5.0 gpu",
+        (GTX_1080,),
+        R470,
+        "works",
+        {"works"},
+        ("6.0", "6.1", "450.80.02"),
+        (AMPERE, WHEEL, MINOR),
+        ((("code", wheel("2.5.0"), "machine"), "3.5 5.0 7.0 7.5 8.0"), (("architectures", "6.1", "last_driver"), 460)),
+    ),
+    Row(
+        "2.16.1 gpu",
+        (GTX_980,),
+        R580,
+        "works",
+        {"works"},
+        ("5.0", "5.2", "525.60.13"),
+        (WHEEL + " (last with 5.0)", MATRIX + " (Maxwell until R580)"),
+        (
+            (("architectures", "5.2", "last_driver"), 570),
+            (("cuda", "12.3", "oldest"), "6.0"),
+            (("releases", "2.16.1", "code"), wheel("2.17.0", python="cp311-cp311", platform="_2_17") and "2.17.0"),
+        ),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (RTX_4090,),
+        R580,
+        "works",
+        {"works"},
+        ("8.9", "525.60.13", "CUDA 12.3"),
+        (WHEEL, TENSORFLOW + "62412 (2.17.0-gpu works)", RELEASE_NOTES),
+        ((("cuda", "12.3", "minimum_driver"), "590.44.01"), (("cuda", "12.3", "newest"), "7.5")),
+    ),
+    # -- PTX only.
+    Row(
+        "1.2.1 gpu",
+        (GTX_1080,),
+        R470,
+        "warns",
+        {"ptx-only", "no-growth-switch"},
+        ("6.1", "minutes", "3.0, 3.5 and 5.2"),
+        (WHEEL, MATRIX + " (6.1 since CUDA 8.0)", AMPERE),
+        (
+            (("code", old_wheel("1.2.1"), "ptx"), ""),
+            (("code", old_wheel("1.2.1"), "machine"), "3.0 3.5 5.2 6.1"),
+            (("cuda", "8.0", "newest"), "5.x"),
+        ),
+    ),
+    Row(
+        "2.10.0 gpu",
+        (A100,),
+        R470,
+        "warns",
+        {"ptx-only"},
+        ("8.0", "minutes"),
+        (WHEEL + " (8.0 in some kernels only)", RELEASE_NOTES),
+        ((("cuda", "11.2", "toolkit_driver"), "470.256.03"),),
+    ),
+    Row(
+        "2.12.0 gpu",
+        (H100,),
+        R535,
+        "warns",
+        {"ptx-only"},
+        ("9.0", "minutes"),
+        (TENSORFLOW + "60739", TENSORFLOW + "62320 (works, takes long to start)", MATRIX + " (9.0 since 11.8)"),
+        (
+            (("cuda", "11.8", "newest"), "8.9"),
+            (("cuda", "11.8", "toolkit_driver"), "545.23.06"),
+            (("architectures", "9.0", "first_cuda"), "12.3"),
+        ),
+    ),
+    Row(
+        "2.16.1 gpu",
+        (H100,),
+        R580,
+        "warns",
+        {"ptx-only"},
+        ("9.0",),
+        (WHEEL + " (9.0 as PTX)", MATRIX),
+        ((("cuda", "12.3", "newest"), "8.9"), (("cuda", "12.3", "toolkit_driver"), "580.95.06")),
+    ),
+    Row(
+        "1.4.0 gpu",
+        (V100,),
+        R535,
+        "warns",
+        {"libraries-slow", "no-growth-switch"},
+        ("CUDA 8.0", "7.0", "6.x"),
+        (TENSORFLOW + "14701 (1.4.0-gpu-py3 on V100: runs, very slow to start)", MATRIX),
+        ((("reports", "cuda-8.0-volta", "outcome"), "fails"), (("cuda", "8.0", "newest"), "7.0")),
+    ),
+    # -- Card too new.
+    Row(
+        "1.2.1 gpu",
+        (RTX_2080,),
+        R450,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 8.0", "7.5", "6.x", "matrix product"),
+        ("https://github.com/NVIDIA/nvidia-docker/issues/1106", MATRIX),
+        ((("reports", "cuda-8.0-turing", "capabilities"), ["8.0", None]), (("releases", "1.2.1", "cuda"), "10.0")),
+    ),
+    Row(
+        "1.2.1 gpu",
+        (RTX_3090,),
+        R535,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 8.0", "8.6", "GeForce RTX 3090", "6.x", "matrix product", "TensorFlow 2.4.0", NVIDIA + "23.01-tf1-py3"),
+        ("known_failures: CUDA 8.0 image on Ampere or Hopper", AMPERE, MATRIX),
+        (
+            (("cuda", "8.0", "newest"), "8.6"),
+            (("nvidia", "23.01-tf1-py3", "minimum_driver"), "545"),
+            (("releases", "2.4.0", "cuda"), "10.1"),
+        ),
+        instead=("tensorflow/tensorflow:2.4.0-gpu-jupyter", NVIDIA + "23.01-tf1-py3"),
+    ),
+    Row(
+        "1.2.1 gpu",
+        (H100,),
+        R535,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 8.0", "9.0", NVIDIA + "23.01-tf1-py3"),
+        ("known_failures: CUDA 8.0 image on Ampere or Hopper", MATRIX),
+        ((("nvidia", "23.01-tf1-py3", "oldest"), "10.0"), (("nvidia", "23.01-tf1-py3", "cuda"), "11.7")),
+    ),
+    Row(
+        "1.11.0 gpu",
+        (RTX_2080,),
+        R450,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 9.0", "7.5", "TensorFlow 1.13.1"),
+        (TENSORFLOW + "23027 (TensorFlow 1.8 to 1.11, CUDA 9.0)", TENSORFLOW + "25403", MATRIX + " (7.5 since 10.0)"),
+        ((("reports", "cuda-9.0-turing", "outcome"), "slow"), (("releases", "1.13.1", "cuda"), "9.0")),
+        instead=("tensorflow/tensorflow:1.13.1-gpu-py3-jupyter", NVIDIA + "19.02-py3"),
+    ),
+    Row(
+        "1.14.0 gpu",
+        (RTX_3080,),
+        R535,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 10.0", "8.6", "7.5"),
+        (TENSORFLOW + "44832 (1.14.0-gpu-py3 on RTX 3080)",),
+        ((("cuda", "10.0", "newest"), "8.6"), (("reports", "cuda-10-ampere", "capabilities"), ["8.9", None])),
+    ),
+    Row(
+        "2.3.0 gpu",
+        (A100,),
+        R470,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 10.1", "8.0", "TensorFlow 2.4.0"),
+        (AMPERE + " 1.3.1", "https://github.com/google-research/electra/issues/136 (CUDA 10.1)"),
+        ((("reports", "cuda-10-ampere", "cuda"), ["10.0", "10.0"]), (("cuda", "10.1", "newest"), "8.0")),
+        instead=("tensorflow/tensorflow:2.4.0-gpu-jupyter",),
+    ),
+    Row(
+        "1.15.5 gpu",
+        (RTX_4090,),
+        R535,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 10.0", "8.9", NVIDIA + "23.01-tf1-py3"),
+        ("https://github.com/YudongGuo/AD-NeRF/issues/132",),
+        ((("reports", "cuda-10-ampere", "outcome"), "slow"), (("releases", "1.15.5", "cuda"), "11.8")),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (RTX_5090,),
+        R580,
+        "cannot",
+        {"card-too-new"},
+        ("12.0", "CUDA 12.3", "CUDA_ERROR_INVALID_PTX"),
+        (TENSORFLOW + "101746 (2.16.2 and 2.20.0)", TENSORFLOW + "90291 (2.18)"),
+        ((("reports", "cuda-12.3-blackwell", "capabilities"), ["12.1", "12.1"]), (("cuda", "12.3", "newest"), "12.0")),
+    ),
+    # -- Not known whether CUDA's libraries run on the card.
+    Row(
+        "2.11.0 gpu",
+        (H100,),
+        R535,
+        "warns",
+        {"libraries-unknown", "ptx-only"},
+        ("CUDA 11.2", "9.0", "8.6", "not known"),
+        (MATRIX + " (9.0 since 11.8)", "cuda_compute_capability: 11.1-11.4"),
+        ((("cuda", "11.2", "newest"), "9.0"), (("releases", "2.11.0", "cuda"), "11.8")),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (B200,),
+        R580,
+        "warns",
+        {"libraries-unknown", "ptx-only"},
+        ("CUDA 12.3", "10.0", "9.0", "not known"),
+        (MATRIX + " (10.0 since 12.8)",),
+        ((("cuda", "12.3", "newest"), "12.0"), (("architectures", "10.0", "last_driver"), 570)),
+    ),
+    # -- Card too old.
+    Row(
+        "1.2.1 gpu",
+        (FERMI,),
+        R390,
+        "cannot",
+        {"card-too-old"},
+        ("2.0", "3.0"),
+        (WHEEL, MATRIX),
+        (
+            (("code", old_wheel("1.2.1"), "machine"), "2.0 3.5 5.2"),
+            (("architectures", "2.0", "last_driver"), 375),
+        ),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (GTX_980,),
+        R535,
+        "cannot",
+        {"card-too-old"},
+        ("5.2", "6.0", "TensorFlow 2.14.0"),
+        (WHEEL + " (2.17.0 begins at 6.0)",),
+        ((("releases", "2.14.0", "published"), False), (("releases", "2.15.0", "defect"), None)),
+        instead=("tensorflow/tensorflow:2.14.0-gpu-jupyter",),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (K80,),
+        R535,
+        "cannot",
+        {"card-too-old", "driver-too-new"},
+        ("3.7", "6.0", "R470", R535),
+        (WHEEL, MATRIX + " (Kepler until R470)"),
+        ((("architectures", "3.7", "last_driver"), 535), (("architectures", "3.7", "last_driver"), None)),
+        instead=(),
+    ),
+    Row(
+        "2.16.1 gpu",
+        (K80,),
+        R470,
+        "cannot",
+        {"card-too-old", "driver-too-old"},
+        ("3.7", "5.0", "525.60.13", "TensorFlow 2.11.1"),
+        (WHEEL, MINOR, RELEASE_NOTES),
+        ((("cuda", "12.3", "minimum_driver"), "450.80.02"), (("cuda", "11.2", "toolkit_driver"), "495.29.05")),
+        instead=("tensorflow/tensorflow:2.11.1-gpu-jupyter",),
+    ),
+    Row(
+        "2.14.0 gpu",
+        (K80,),
+        R470,
+        "warns",
+        {"driver-behind-toolkit"},
+        ("520.61.05", "450.80.02", R470),
+        (WHEEL + " (last with 3.5)", MINOR),
+        ((("cuda", "11.8", "oldest"), "5.0"), (("cuda", "11.8", "toolkit_driver"), "470.57.02")),
+    ),
+    # -- Driver.
+    Row(
+        "1.5.0 gpu",
+        (K80,),
+        R367,
+        "cannot",
+        {"driver-too-old"},
+        ("CUDA 9.0", "384.81", R367, "TensorFlow 1.4.1"),
+        ("https://github.com/NVIDIA/nvidia-docker/issues/543", RELEASE_NOTES),
+        ((("cuda", "9.0", "minimum_driver"), "367.48"), (("cuda", "9.0", "minimum_driver"), "384.90")),
+        # The driver of CUDA 8.0's second release is newer.
+        instead=("tensorflow/tensorflow:1.4.1-gpu-py3",),
+    ),
+    Row(
+        "2.5.0 gpu",
+        (T4,),
+        R418,
+        "cannot",
+        {"driver-too-old"},
+        ("CUDA 11.2", "450.80.02", R418, "TensorFlow 2.3.4"),
+        (MINOR,),
+        ((("cuda", "11.2", "minimum_driver"), "418.39"), (("cuda", "10.1", "minimum_driver"), "418.226.01")),
+        instead=("tensorflow/tensorflow:2.3.4-gpu-jupyter",),
+    ),
+    Row(
+        "2.10.0 gpu",
+        (T4,),
+        R450,
+        "warns",
+        {"driver-behind-toolkit"},
+        ("450.80.02", "460.27.03", "NVIDIA_DISABLE_REQUIRE"),
+        (MINOR, "NVIDIA_REQUIRE_CUDA of latest-gpu-jupyter with CUDA 11.2.1, a layer dump"),
+        ((("cuda", "11.2", "toolkit_driver"), "450.80.02"), (("cuda", "11.2", "minimum_driver"), "460.27.03")),
+    ),
+    Row(
+        "2.10.0 gpu",
+        (A100,),
+        R450,
+        "cannot",
+        {"driver-cannot-compile"},
+        ("460.27.03", "8.0", "TensorFlow 2.7.1"),
+        ("CUDA runtime API, cudaErrorUnsupportedPtxVersion: PTX by a compiler newer than the driver", MINOR, WHEEL),
+        ((("cuda", "11.2", "toolkit_driver"), "450.80.02"),),
+    ),
+    Row(
+        "1.2.1 gpu",
+        (GTX_1080,),
+        R367,
+        "warns",
+        {"driver-behind-toolkit", "ptx-only", "no-growth-switch"},
+        ("367.48", "375.26", "not known"),
+        (RELEASE_NOTES + ": 8.0.44 and 8.0.61",),
+        ((("cuda", "8.0", "toolkit_driver"), "367.48"), (("cuda", "8.0", "minimum_driver"), "375.26")),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (V100,),
+        R590,
+        "cannot",
+        {"driver-too-new"},
+        ("R580", "Volta", R590),
+        (MATRIX + " (Maxwell, Pascal and Volta end with R580)",),
+        ((("architectures", "7.0", "last_driver"), None), (("architectures", "7.0", "name"), "Turing")),
+    ),
+    Row(
+        "2.5.0 gpu",
+        (RTX_4090,),
+        R470,
+        "cannot",
+        {"driver-older-than-card"},
+        ("8.9", "CUDA 11.8", "520.61.05"),
+        (MATRIX + " (8.9 since 11.8)", RELEASE_NOTES),
+        ((("architectures", "8.9", "first_cuda"), "11.2"), (("cuda", "11.8", "toolkit_driver"), "470.57.02")),
+        instead=(),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (B200,),
+        R535,
+        "cannot",
+        {"driver-older-than-card"},
+        ("10.0", "CUDA 12.8", "560.28.03", "CUDA 12.6"),
+        (MATRIX + " (10.0 since 12.8)", RELEASE_NOTES + " (12.6)"),
+        ((("architectures", "10.0", "first_cuda"), "12.3"), (("cuda", "12.6", "toolkit_driver"), "535.54.03")),
+    ),
+    # -- GPU images that are broken as shipped.
+    Row(
+        "2.15.0 gpu",
+        (RTX_3090,),
+        R535,
+        "cannot",
+        {"image-broken"},
+        ("CUDA 12.2", "CUDA 11.8", "TensorFlow 2.14.0"),
+        (TENSORFLOW + "62412 (list_physical_devices is empty)",),
+        ((("releases", "2.15.0", "defect"), None), (("defects", "cuda-11.8", "certain"), False)),
+    ),
+    Row(
+        "2.18.0 gpu",
+        (RTX_4090,),
+        R580,
+        "cannot",
+        {"image-broken"},
+        ("cuDNN 9", "8.9.6.50", "TensorFlow 2.17.0"),
+        (TENSORFLOW + "81344", "https://github.com/tensorflow/build/issues/217"),
+        ((("releases", "2.18.0", "defect"), None), (("defects", "cudnn-8", "certain"), False)),
+        instead=("tensorflow/tensorflow:2.17.0-gpu-jupyter",),
+    ),
+    Row(
+        "2.19.0 gpu",
+        (H100,),
+        R580,
+        "cannot",
+        {"image-broken"},
+        ("cuDNN 9", "8.9.6.50"),
+        ("https://github.com/tensorflow/build/issues/221 (libcudnn8 8.9.6.50 measured)",),
+        ((("releases", "2.19.0", "defect"), None), (("releases", "2.19.0", "cudnn"), "9.3")),
+    ),
+    Row(
+        "2.20.0 gpu",
+        (RTX_4090,),
+        R580,
+        "warns",
+        {"image-broken-likely"},
+        ("cuDNN 9", "not measured"),
+        ("tensorflow/build tensorflow_runtime_dockerfiles @5b1c753: unchanged since 2.18, not measured for 2.20.0",),
+        ((("releases", "2.20.0", "defect"), None), (("releases", "2.20.0", "defect"), "cudnn-8")),
+    ),
+    Row(
+        "2.21.0 gpu",
+        (A100,),
+        R580,
+        "cannot",
+        {"image-broken"},
+        ("cuDNN",),
+        ("a user's measurement of 2.21.0-gpu: no GPU registered (find_string 63087017017)",),
+        ((("releases", "2.21.0", "defect"), None),),
+    ),
+    # -- No image.
+    Row(
+        "2.17.1 gpu",
+        (RTX_4090,),
+        R580,
+        "cannot",
+        {"no-image"},
+        ("2.17.1", "TensorFlow 2.17.0"),
+        (NOTEBOOKS + "145",),
+        ((("releases", "2.17.0", "published"), False),),
+        instead=("tensorflow/tensorflow:2.17.0-gpu-jupyter",),
+    ),
+    Row(
+        "2.4.4 cpu",
+        (),
+        None,
+        "cannot",
+        {"no-image"},
+        ("2.4.4", "TensorFlow 2.4.1"),
+        (TENSORFLOW + "53214",),
+        ((("releases", "2.4.1", "published"), False),),
+        instead=("tensorflow/tensorflow:2.4.1-jupyter",),
+    ),
+    # -- Processor.
+    Row(
+        "1.5.1 cpu",
+        (),
+        None,
+        "works",
+        {"works-processor"},
+        ("1.5.1",),
+        (AVX,),
+        ((("since", "avx", "tensorflow"), "1.5.0"),),
+        avx=False,
+    ),
+    Row(
+        "1.6.0 cpu",
+        (),
+        None,
+        "cannot",
+        {"avx-missing"},
+        ("AVX", "1.6.0", "TensorFlow 1.5.1"),
+        (AVX,),
+        ((("since", "avx", "tensorflow"), "1.7.0"),),
+        avx=False,
+        instead=("tensorflow/tensorflow:1.5.1-py3",),
+    ),
+    Row(
+        "2.11.0 gpu",
+        (T4,),
+        R535,
+        "cannot",
+        {"avx-missing"},
+        ("AVX", "1.6.0"),
+        (AVX,),
+        ((("since", "avx", "tensorflow"), "2.12.0"),),
+        avx=False,
+        # Without AVX there is 1.5.1 at most, whose CUDA 9.0 fails on this card.
+        instead=(),
+    ),
+    Row(
+        "2.11.0 cpu",
+        (),
+        None,
+        "warns",
+        {"avx-unknown"},
+        ("AVX", "not known"),
+        (AVX,),
+        ((("since", "avx", "tensorflow"), "2.12.0"),),
+        avx=None,
+    ),
+    Row(
+        "1.15.5 cpu",
+        (),
+        None,
+        "cannot",
+        {"architecture"},
+        ("x86_64", "aarch64"),
+        ("tensorflow_images[].gpu.compute_capability.measured_on_wheel: all are x86_64",),
+        ((("architecture",), "aarch64"),),
+        architecture="aarch64",
+        instead=(),
+    ),
+    # -- No card.
+    Row(
+        "1.2.1 gpu",
+        (),
+        None,
+        "cannot",
+        {"libcuda-missing"},
+        ("libcuda.so.1", "tensorflow/tensorflow:1.2.1-py3"),
+        (TENSORFLOW + "10642 (1.1.0-gpu without the NVIDIA runtime)", WHEEL + ", ELF NEEDED"),
+        ((("releases", "1.2.1", "needs_libcuda"), False), (("releases", "1.2.1", "needs_libcuda"), None)),
+        instead=("tensorflow/tensorflow:1.2.1-py3",),
+    ),
+    Row(
+        "1.15.5 gpu",
+        (),
+        None,
+        "warns",
+        {"no-gpu"},
+        ("1.15.5", "tensorflow/tensorflow:1.15.5-py3-jupyter"),
+        (WHEEL + ", ELF NEEDED: from 1.14.0 on libcuda.so.1 is not needed",),
+        ((("releases", "1.15.5", "needs_libcuda"), True),),
+    ),
+    Row(
+        "0.12.1 gpu",
+        (),
+        None,
+        "warns",
+        {"no-gpu", "unknown"},
+        ("libcuda.so.1", "not known"),
+        ("import_needs_libcuda_so_1: null",),
+        ((("releases", "0.12.1", "needs_libcuda"), True), (("releases", "0.12.1", "needs_libcuda"), False)),
+    ),
+    Row(
+        "1.15.5 gpu",
+        (),
+        None,
+        "warns",
+        {"gpu-unknown"},
+        ("The NVIDIA library could not be loaded.",),
+        ("the machine's own word",),
+        (),
+        problem="The NVIDIA library could not be loaded.",
+    ),
+    # -- What is not known.
+    Row(
+        "0.12.1 gpu",
+        (GTX_1080,),
+        R470,
+        "warns",
+        {"unknown", "no-growth-switch"},
+        ("not known", "machine code"),
+        ("compute_capability: null",),
+        ((("releases", "0.12.1", "code"), old_wheel("1.0.1")),),
+    ),
+    Row(
+        "0.12.0 cpu",
+        (),
+        None,
+        "warns",
+        {"unknown"},
+        ("0.12.0", "not known", "published"),
+        ("images_published: null",),
+        ((("releases", "0.12.0", "published"), True),),
+    ),
+    # -- NVIDIA's own images.
+    Row(
+        NVIDIA + "23.01-tf1-py3",
+        (RTX_4090,),
+        R535,
+        "works",
+        {"works"},
+        ("525", "6.0", "8.9", "CUDA 12.0"),
+        (NGC_NOTES + "rel-23-01.html",),
+        (
+            (("nvidia", "23.01-tf1-py3", "minimum_driver"), "545"),
+            (("nvidia", "23.01-tf1-py3", "oldest"), None),
+            (("nvidia", "23.01-tf1-py3", "cuda"), None),
+            (("nvidia", "23.01-tf1-py3", "tensorflow"), None),
+        ),
+    ),
+    Row(
+        NVIDIA + "23.01-tf1-py3",
+        (K80,),
+        R470,
+        "cannot",
+        {"card-too-old"},
+        ("3.7", "6.0"),
+        (NGC_NOTES + "rel-23-01.html",),
+        ((("nvidia", "23.01-tf1-py3", "oldest"), "3.5"),),
+    ),
+    Row(
+        NVIDIA + "22.12-tf1-py3",
+        (RTX_3090,),
+        R535,
+        "warns",
+        {"unknown"},
+        ("not known", "CUDA", "driver"),
+        ("https://www.github.com/NVIDIA/tensorflow/releases",),
+        ((("nvidia", "22.12-tf1-py3", "minimum_driver"), "545"),),
+    ),
+    Row(
+        NVIDIA + "22.10-tf1-py3",
+        (A100,),
+        R470,
+        "warns",
+        {"driver-data-centre", "unknown"},
+        ("520", "470.57", R470),
+        (NGC_NOTES + "rel-22-10.html",),
+        (
+            (("nvidia", "22.10-tf1-py3", "data_centre_drivers"), []),
+            (("nvidia", "22.10-tf1-py3", "minimum_driver"), "470"),
+            (("nvidia", "22.10-tf1-py3", "tensorflow"), "1.15.5"),
+        ),
+    ),
+    Row(
+        NVIDIA + "22.10-tf1-py3",
+        (RTX_3090,),
+        R470,
+        "cannot",
+        {"driver-too-old"},
+        ("520", R470, NVIDIA + "21.10-tf1-py3"),
+        (NGC_NOTES + "rel-22-10.html (other drivers on data centre cards only)",),
+        ((("nvidia", "22.10-tf1-py3", "minimum_driver"), "470"), (("nvidia", "22.10-tf1-py3", "minimum_driver"), None)),
+    ),
+    Row(
+        NVIDIA + "19.02-py3",
+        (RTX_3090,),
+        R535,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 10.0", "8.6"),
+        ("https://docs.nvidia.com/deeplearning/dgx/tensorflow-release-notes/rel_19.02.html", AMPERE),
+        ((("nvidia", "19.02-py3", "cuda"), "11.8"),),
+    ),
+    Row(
+        NVIDIA + "21.10-tf1-py3",
+        (RTX_3090,),
+        R470,
+        "warns",
+        {"unknown"},
+        ("not known", "machine code"),
+        (NGC_NOTES + "rel_21-10.html (says nothing of cards)",),
+        ((("nvidia", "21.10-tf1-py3", "oldest"), "6.0"), (("nvidia", "21.10-tf1-py3", "minimum_driver"), "495")),
+    ),
+    # -- Several cards.
+    Row(
+        "1.2.1 gpu",
+        (K80, RTX_3090),
+        R470,
+        "warns",
+        {"no-growth-switch", "other-cards"},
+        ("1 (NVIDIA GeForce RTX 3090)", "8.6"),
+        ("https://github.com/NVIDIA/nvidia-docker/issues/1106",),
+        ((("cuda", "8.0", "newest"), "8.6"),),
+    ),
+    Row(
+        "1.2.1 gpu",
+        (T4, A100),
+        R470,
+        "cannot",
+        {"card-too-new"},
+        ("7.5",),
+        ("https://github.com/NVIDIA/nvidia-docker/issues/1106",),
+        ((("cuda", "8.0", "newest"), "7.5"),),
+    ),
+)
