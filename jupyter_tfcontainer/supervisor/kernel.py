@@ -28,7 +28,7 @@ SO_ACCEPTCONN = 30
 
 def take_channel():
     """Move the supervisor's socket away from standard input, where the kernel shall find nothing."""
-    channel = socket.fromfd(os.dup(0), socket.AF_UNIX, socket.SOCK_STREAM)
+    channel = socket.fromfd(0, socket.AF_UNIX, socket.SOCK_STREAM)  # a copy
     flags = fcntl.fcntl(channel.fileno(), fcntl.F_GETFD)
     fcntl.fcntl(channel.fileno(), fcntl.F_SETFD, flags | fcntl.FD_CLOEXEC)
     null = os.open(os.devnull, os.O_RDONLY)

@@ -123,7 +123,10 @@ class Lines(object):
             return None
         lines = (self.incoming + data).split(b"\n")
         self.incoming = lines.pop()
-        return [json.loads(line.decode("utf-8")) for line in lines]
+        messages = [json.loads(line.decode("utf-8")) for line in lines]
+        if not all(isinstance(message, dict) for message in messages):
+            raise ValueError("a message is an object")
+        return messages
 
     def send(self, message):
         self.outgoing += json.dumps(message).encode("utf-8") + b"\n"
@@ -153,7 +156,9 @@ class Interpreter(object):
         self.stamp = None
         self.started = time.time()
         self.oom_kills = oom_kills()
+        self.reaped = False
         ours, theirs = socket.socketpair()
+        close_on_exec(theirs.fileno())  # its copy as standard input stays
         self.channel = Lines(ours)
         command = [sys.executable, os.path.join(HERE, "kernel.py"), json.dumps(preload)]
         self.pid = os.fork()
@@ -193,6 +198,8 @@ class Interpreter(object):
         except OSError as error:
             if error.errno != errno.ESRCH:
                 raise
+            if not self.reaped:
+                os.kill(self.pid, signum)  # it has hardly begun, and leads no group yet
 
 
 def is_late(name):
@@ -443,6 +450,7 @@ class Supervisor(object):
             one = self.interpreters.pop(pid, None)
             if one is None:
                 continue  # an orphan of some kernel that became our child
+            one.reaped = True
             one.kill(signal.SIGKILL)  # what the kernel left in its process group
             if one.channel:
                 one.channel.close()
