@@ -68,6 +68,11 @@ class Folders:
     home: Path
 
     @property
+    def programs(self) -> Path:
+        """What runs inside; mounted, and not to be written to from there."""
+        return self.state / "bin"
+
+    @property
     def run_inside(self) -> PurePosixPath:
         """Where ``run`` is in the container.
 
@@ -116,6 +121,7 @@ def create_arguments(
             *workspace_.mounts,
             bind(folders.home, workspace.HOME),
             bind(folders.run, folders.run_inside),
+            {**bind(folders.programs, workspace.PROGRAMS), "ReadOnly": True},
         ],
         "NetworkMode": "none" if environment.network == "none" else "default",
         "ShmSize": environment.shm_size,
@@ -133,7 +139,7 @@ def create_arguments(
     return {
         "Image": image["Id"],
         # The image's ENTRYPOINT stays: NVIDIA's and conda's set up libraries there.
-        "Cmd": ["sh", str(workspace.OURS / "start.sh"), json.dumps(supervisor)],
+        "Cmd": ["sh", str(workspace.PROGRAMS / "start.sh"), json.dumps(supervisor)],
         "User": "0:0" if facts.rootless else f"{person.uid}:{person.gid}",
         "WorkingDir": str(workspace.NOTEBOOKS),
         "Env": [f"{name}={value}" for name, value in _variables(environment, image, person, facts).items()],

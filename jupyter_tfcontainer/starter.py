@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from . import containers, host, workspace
@@ -85,6 +84,7 @@ class Starter:
         )
         person = host.person()
         host.make(folders, workspace_.masked, workspace_.root)
+        _write_programs(folders.programs)
         container = RunningContainer(folders, environment, workspace_)
         try:
             events.step("create")
@@ -99,9 +99,8 @@ class Starter:
                     orphan_timeout=orphan_timeout,
                 )
             )
-            engine.put(container.id, {**programs(), **self._account_files(container.id, image["Id"], person)})
             events.step("boot")
-            self._boot(container)
+            self._boot(container, lambda: self._put_accounts(container.id, image["Id"], person))
             container.client = SupervisorClient(
                 folders.run / "control.sock",
                 f"process {os.getpid()} of user {os.getuid()}",
@@ -128,9 +127,9 @@ class Starter:
             self.engine.try_gpu_route(environment.gpus)
         events.step("pull")
 
-    def _account_files(self, container: str, image: str, person: Person) -> dict[str, bytes]:
+    def _put_accounts(self, container: str, image: str, person: Person) -> None:
         if self.engine.facts.rootless or (person.uid == 0 and not person.groups):
-            return {}  # root is in every image
+            return  # root is in every image
         with self._lock:
             known = self._accounts.get(image)
         if known is None:
@@ -140,12 +139,12 @@ class Starter:
             )
             with self._lock:
                 known = self._accounts[image] = (passwd, group)
-        return containers.account_files(*known, person)
+        self.engine.put(container, containers.account_files(*known, person))
 
-    def _boot(self, container: RunningContainer) -> None:
+    def _boot(self, container: RunningContainer, meanwhile: Callable[[], None]) -> None:
         environment, machine = container.environment, self.engine.facts.host
         try:
-            output, code = self.engine.start_until(container.id, READY)
+            output, code = self.engine.start_until(container.id, READY, meanwhile)
         except EngineFailed as error:
             if 'exec: "sh"' in str(error):
                 raise IPykernelMissing(
@@ -188,13 +187,14 @@ class Starter:
         )
 
 
-@cache
-def programs() -> dict[str, bytes]:
-    """What runs inside, by its path there."""
-    return {
-        str(workspace.OURS / name): (PROGRAMS / name).read_bytes()
-        for name in ("start.sh", "supervisor.py", "kernel.py")
-    }
+def _write_programs(folder: Path) -> None:
+    """Write what runs inside. A copy for each container: an update of ours leaves those that run what they are."""
+    folder.mkdir(exist_ok=True)
+    for name in ("start.sh", "supervisor.py", "kernel.py"):
+        (folder / name).write_bytes((PROGRAMS / name).read_bytes())
+        # Whatever the umask: the user inside may be another.
+        (folder / name).chmod(0o644)
+    folder.chmod(0o755)
 
 
 def last_lines(log: str) -> str:

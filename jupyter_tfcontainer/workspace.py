@@ -12,6 +12,7 @@ NOTEBOOKS = PurePosixPath("/notebooks")
 OURS = PurePosixPath("/tfcontainer")
 HOME = OURS / "home"
 RUN = OURS / "run"
+PROGRAMS = OURS / "bin"
 # Folders of the image: a workspace that is one of them, holds one of them or lies in one of the first kind is not
 # mounted at its host path, since it would hide what the image needs.
 SYSTEM = tuple(

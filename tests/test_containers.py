@@ -103,7 +103,7 @@ def test_the_image_by_its_id_with_its_entrypoint() -> None:
 
 def test_the_supervisor_is_the_command() -> None:
     shell, script, argument = arguments()["Cmd"]
-    assert (shell, script) == ("sh", "/tfcontainer/start.sh")
+    assert (shell, script) == ("sh", "/tfcontainer/bin/start.sh")
     assert json.loads(argument) == {
         "control": "/tfcontainer/run/1a2b/control.sock",
         "orphan_timeout": 60.0,
@@ -112,14 +112,16 @@ def test_the_supervisor_is_the_command() -> None:
     }
 
 
-def test_mounts_are_workspace_home_and_sockets() -> None:
+def test_mounts_are_workspace_home_sockets_and_programs() -> None:
     mounts = arguments()["HostConfig"]["Mounts"]
     assert {mount["Target"]: mount["Source"] for mount in mounts} == {
         "/notebooks": "/home/ada/work",
         "/home/ada/work": "/home/ada/work",
         "/tfcontainer/home": "/d/homes/tf",
         "/tfcontainer/run/1a2b": "/s/1a2b/run",
+        "/tfcontainer/bin": "/s/1a2b/bin",
     }
+    assert [mount["Target"] for mount in mounts if mount.get("ReadOnly")] == ["/tfcontainer/bin"]
     assert {mount["Type"] for mount in mounts} == {"bind"}
     assert "Binds" not in arguments()["HostConfig"]  # with which the engine makes a missing folder, as root
 

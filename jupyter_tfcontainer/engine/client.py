@@ -10,7 +10,7 @@ import platform
 import re
 import socket
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any, cast
 
@@ -179,10 +179,19 @@ class Engine:
                     return file.read()
         return None
 
-    def start_until(self, container: str, marker: bytes) -> tuple[str, int | None]:
+    def start_until(self, container: str, marker: bytes, meanwhile: Callable[[], None]) -> tuple[str, int | None]:
         """Start a container and wait for a word in its output, or for its end.
 
         Nothing is polled: both come through one stream.
+
+        Parameters
+        ----------
+        container
+            its id
+        marker
+            the word
+        meanwhile
+            called once the container runs
 
         Returns
         -------
@@ -199,6 +208,7 @@ class Engine:
             stream = self._api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1, "logs": 1})
             with closing(stream), closing(stream._response):  # noqa: SLF001 - only docker-py keeps it
                 self._api.start(container)
+                meanwhile()
                 for _, chunk in frames_iter(stream, tty=False):
                     output += chunk
                     if marker in output:

@@ -1,6 +1,23 @@
 #!/bin/sh
-# The container's command, run through the image's own ENTRYPOINT: finds the interpreter that has ipykernel and becomes the supervisor.
-# Looking for the module's specification does not import it, so the search costs one bare interpreter start for each candidate.
+# The container's command, run through the image's own ENTRYPOINT: becomes the supervisor, under an interpreter that has
+# ipykernel. Arguments: the supervisor's own, and the interpreters that are still to be tried.
+here=${0%/*}
+config=$1
+shift
+[ $# -gt 0 ] || set -- python3 python python2 search
+supervise() {
+    python=$1
+    shift
+    exec "$python" -E -s -u "$here/supervisor.py" "$config" "$@"
+}
+# The supervisor sees for itself whether ipykernel is there, and comes back with the rest of the list if not. So the
+# usual case costs no interpreter beside its own.
+while [ "$1" != search ]; do
+    python=$1
+    shift
+    command -v "$python" >/dev/null 2>&1 && supervise "$python" "$@"
+done
+# It does not look at the person's own packages, where ipykernel may be as well.
 probe='
 try:
     from importlib.util import find_spec
@@ -14,7 +31,7 @@ for python in python3 python python2; do
     found="$found $python"
     # From /, since -c puts the working folder on the path: a folder of the person's named ipykernel is not the package.
     if (cd / && "$python" -c "$probe") 2>/dev/null; then
-        exec "$python" -E -s -u "${0%/*}/supervisor.py" "$@"
+        supervise "$python"
     fi
 done
 echo "no ipykernel in this image; looked in:${found:- (no Python at all)}" >&2

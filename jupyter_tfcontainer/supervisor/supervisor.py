@@ -1,7 +1,8 @@
 """The container's main process: starts, signals and reaps kernels, and keeps a spare interpreter warm.
 
 Runs inside the container on whatever Python the image has (2.7 to newest), with the standard library only, and never
-imports the person's packages. It is one thread around ``select``. Its one argument is a JSON object:
+imports the person's packages. It is one thread around ``select``. Further arguments are the interpreters that
+``start.sh`` would try next if this one lacks ipykernel; the first is a JSON object:
 
 ``control``
     path of the Unix socket on which it listens
@@ -488,7 +489,18 @@ def kernel_environ():
     return environ
 
 
+def has_ipykernel():
+    """Whether this interpreter finds ipykernel without the person's own packages, which it does not look at."""
+    try:
+        from importlib.util import find_spec
+    except ImportError:
+        from pkgutil import find_loader as find_spec
+    return find_spec("ipykernel") is not None
+
+
 if __name__ == "__main__":
+    if sys.argv[2:] and not has_ipykernel():
+        os.execvp("sh", ["sh", os.path.join(HERE, "start.sh")] + sys.argv[1:])
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if limit < 0 else min(OPEN_FILES, limit), limit))
     Supervisor(json.loads(sys.argv[1])).run()
