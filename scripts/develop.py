@@ -57,7 +57,8 @@ LINTERS = {
     "ruff format": ("ruff", "format", "--check", "."),
     "mypy": ("mypy",),
     "mypy scripts": ("mypy", "scripts"),
-    "mypy tests/ui": ("mypy", "tests/ui"),
+    # By their names: mypy finds no file in a folder that its settings leave out.
+    "mypy tests/ui": ("mypy", *(str(path) for path in sorted((ROOT / "tests" / "ui").glob("*.py")))),
     "codespell": ("codespell",),
     "front end: lint": ("jlpm", "lint:check"),
 }

@@ -1,0 +1,46 @@
+"""What tests in a browser share. They run in a process of their own: pytest-jupyter wants an event loop as well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import LabPage
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium, which asks nobody but our servers."""
+    return {
+        **browser_type_launch_args,
+        "executable_path": "/usr/bin/chromium",
+        "args": [
+            # Its sandbox refuses root.
+            "--no-sandbox",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--no-proxy-server",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        ],
+    }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what is to be seen when a test fails."""
+    report = yield
+    if report.failed:
+        for number, page in enumerate(LabPage.opened):
+            name = re.sub(r"\W+", "-", f"{item.name}-{report.when}-{number}")
+            page.picture(pictures(item.config) / f"{name}.png")
+    return report
+
+
+def pictures(config: pytest.Config) -> Path:
+    """Where pictures of pages go."""
+    return Path(config.getoption("--output"))

@@ -1,0 +1,144 @@
+"""JupyterLab servers of a test's own, and what a person does in their pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from homes import Home
+from people import as_person
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 60
+STOP_SECONDS = 60
+# No word of news or of updates: nothing is asked of the network, and no toast covers the page.
+QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+# All of the usual places are below /run (/var/run is a link to it).
+HIDE_ENGINE = 'mount -t tmpfs tmpfs /run && exec "$@"'
+
+
+class Lab:
+    """A JupyterLab server.
+
+    Parameters
+    ----------
+    home
+        its folders
+    process
+        it
+    """
+
+    def __init__(self, home: Home, process: subprocess.Popen[str], token: str) -> None:
+        self.home = home
+        self.token = token
+        self.address = ""
+        self._process = process
+        self._log: list[str] = []
+        self._listens = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def log(self) -> str:
+        """What it printed."""
+        return "".join(self._log)
+
+    @property
+    def page(self) -> str:
+        """The address of a page that remembers nothing of the one before."""
+        return f"{self.address}lab?token={self.token}&reset"
+
+    def get(self, path: str) -> Any:
+        """Ask its REST interface."""
+        answer = requests.get(self.address + path, headers={"Authorization": f"token {self.token}"}, timeout=20)
+        answer.raise_for_status()
+        return answer.json()
+
+    def wait(self) -> None:
+        """Wait until it listens."""
+        assert self._listens.wait(START_SECONDS), self.log
+        assert self.address, self.log
+
+    def stop(self) -> None:
+        """Stop it as a service manager does; it must end by itself, and well."""
+        self._process.terminate()
+        try:
+            status = self._process.wait(STOP_SECONDS)
+        finally:
+            self._process.kill()
+            self._reader.join()
+        assert status == 0, self.log[-3000:]
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                self._log.append(line)
+                if not self.address and (match := re.search(r"(http://127\.0\.0\.1:\d+/)lab\?token=", line)):
+                    self.address = match[1]
+                    self._listens.set()
+        self._listens.set()
+
+
+@contextmanager
+def lab(
+    home: Home,
+    *,
+    uid: int | None = None,
+    engine_url: str | None = None,
+    without_engine: bool = False,
+) -> Iterator[Lab]:
+    """A server on a home's workspace, stopped afterwards.
+
+    Parameters
+    ----------
+    home
+        its folders
+    uid
+        who runs it, if another than this process's
+    engine_url
+        its ``DOCKER_HOST``
+    without_engine
+        whether no engine is to be seen in any of the usual places
+    """
+    folder = home.root / "config" / "labconfig"
+    folder.mkdir()
+    (folder / "default_setting_overrides.json").write_text(json.dumps(QUIET))
+    token = secrets.token_hex()
+    command = [
+        str(Path(sys.executable).with_name("jupyter-lab")),
+        "--no-browser",
+        "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port=0",
+        f"--ServerApp.root_dir={home.workspace}",
+        f"--IdentityProvider.token={token}",
+    ]
+    if uid is None:
+        command += [] if os.geteuid() else ["--allow-root"]
+    else:
+        command = as_person(command, uid=uid)
+        for path in (home.root, *home.root.rglob("*")):
+            os.chown(path, uid, uid)
+    if without_engine:
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", HIDE_ENGINE, "sh", *command]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "DOCKER"))}
+    variables.update(home.variables())
+    if engine_url:
+        variables["DOCKER_HOST"] = engine_url
+    process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    server = Lab(home, process, token)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
