@@ -94,6 +94,7 @@ class Engine:
     """
 
     def __init__(self, address: Address) -> None:
+        self._url = address.url
         if address.socket:
             # Tried ahead: docker-py leaves sockets open that it cannot connect.
             try:
@@ -108,11 +109,14 @@ class Engine:
                 f"{address.url}, named by {address.source}, is not the address of an engine: {error}."
             ) from error
         try:
-            self.facts = EngineFacts.from_engine(address.url, self._api.info(), self._api.version())
+            self.facts = self._ask()
         except (DockerException, requests.RequestException, OSError, AttributeError) as error:
             # AttributeError: it answered JSON that is no object.
             self._api.close()
             raise _unreachable(address, error) from error
+
+    def _ask(self) -> EngineFacts:
+        return EngineFacts.from_engine(self._url, self._api.info(), self._api.version())
 
     def close(self) -> None:
         """Give the connections back."""
@@ -286,6 +290,9 @@ class Engine:
         except APIError as error:
             explanation = _explanation(error)
             if sentence := gpu.explain(explanation):
+                # Its ways to GPUs may have changed since it was asked: the next start goes the one that there is now.
+                with suppress(DockerException, requests.RequestException):
+                    self.facts = self._ask()
                 raise GPURouteMissing(f"On {self.facts.host}, {sentence}") from error
             raise EngineFailed(f"{self.facts.name} refused: {explanation}") from error
         except requests.Timeout as error:
