@@ -72,7 +72,6 @@ class Workspace:
         hidden = (
             any(one == host or host in one.parents or one in host.parents for one in (*SYSTEM, NOTEBOOKS, OURS))
             or host in SHARED
-            or any(host in one.parents for one in SHARED)
         )
         return (NOTEBOOKS,) if hidden else (NOTEBOOKS, host)
 
