@@ -336,14 +336,17 @@ async def test_events(server: Server) -> None:
 
 
 async def test_stop_of_the_server_removes_everything(server: Server, jp_serverapp: ServerApp) -> None:
-    """A kernel, a container that waits for one, and a start under way."""
+    """A kernel, which ends in its own way, a container that waits for one, and a start under way."""
     server.home.add("tf", MODERN)
     server.home.add("late", MODERN)
-    await asyncio.gather(server.start("tf"), server.ask("POST", CONTAINERS, {"environment": "late"}))
+    kernel, _ = await asyncio.gather(server.start("tf"), server.ask("POST", CONTAINERS, {"environment": "late"}))
     assert len(server.home.containers()) == 2
+    async with server.page(kernel) as page:
+        await page.value("import atexit; _ = atexit.register(lambda: open('/notebooks/ended', 'w').close())")
     async with server.events() as socket:
         late = asyncio.create_task(server.ask("POST", "api/sessions", session("tf")))
         await socket.heard(lambda messages: [one for one in messages if one.get("step") == "boot"])
         await jp_serverapp._cleanup()
     assert not server.home.leftovers()
+    assert (server.home.workspace / "ended").exists()
     await asyncio.wait([late])
