@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, FloatRect, Locat
 VIEWPORT = {"width": 1400, "height": 900}
 # Milliseconds that a kernel may take on a loaded machine, and that the example may.
 KERNEL, EXAMPLE = 30_000, 90_000
+expect.set_options(timeout=KERNEL)
 
 
 @final
@@ -60,7 +61,7 @@ class LabPage:
     def reset(self) -> None:
         """Load it, as if for the first time."""
         self.page.goto(self.lab.page)
-        expect(self.launcher).to_be_visible(timeout=KERNEL)
+        expect(self.launcher).to_be_visible()
 
     def picture(self, path: Path) -> None:
         """Keep what is to be seen."""
@@ -129,10 +130,10 @@ class LabPage:
         assert self.answered("POST", "api/sessions", act).status == HTTPStatus.CREATED
         self.ready(name)
 
-    def ready(self, name: str, timeout: float = KERNEL) -> None:
+    def ready(self, name: str) -> None:
         """Wait until the kernel of the notebook in sight has nothing to do."""
         # The notebook's own sign says idle while there is no kernel yet.
-        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(f"{name} | Idle", timeout=timeout)
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(f"{name} | Idle")
 
     def menu(self, *names: str) -> None:
         """Click through the menu."""
@@ -199,10 +200,11 @@ class LabPage:
         self.accept("Shut Down All")
         self.page.locator('[data-id="filebrowser"]').click()
 
-    def refused(self, name: str) -> str:
+    def refused(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> str:
         """Click a kernel's card and read in the dialog why there is no kernel; then go back to the launcher."""
         self.card(name).click()
-        expect(self.dialog.locator(".jp-Dialog-header")).to_have_text("Error Starting Kernel", timeout=KERNEL)
+        meanwhile()
+        expect(self.dialog.locator(".jp-Dialog-header")).to_have_text("Error Starting Kernel")
         reason = self.dialog.locator("pre")
         text = reason.inner_text()
         in_sight = reason.evaluate("node => node.scrollWidth <= node.clientWidth")
