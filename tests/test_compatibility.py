@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,17 +50,7 @@ AVX = "tensorflow RELEASE.md 1.6.0"
 NGC_NOTES = "https://docs.nvidia.com/deeplearning/frameworks/tensorflow-release-notes/"
 
 
-def wheel(version: str, package: str = "tensorflow", python: str = "cp36-cp36m", platform: str = "2010") -> str:
-    """The name of the wheel of a release that was measured."""
-    return f"{package}-{version}-{python}-manylinux{platform}_x86_64.whl"
-
-
-def old_wheel(version: str) -> str:
-    """The same, of the years when the GPU had a package of its own."""
-    return wheel(version, "tensorflow_gpu", "cp35-cp35m", "1")
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """What must be said of an image on a machine, and where that is known from.
 
@@ -98,15 +90,19 @@ class Row:
     problem: str | None = None
 
     def machine(self) -> Machine:
-        return machine(*self.cards, driver=self.driver, architecture=self.architecture, avx=self.avx, problem=self.problem)
+        """The machine of the row."""
+        return machine(
+            *self.cards, driver=self.driver, architecture=self.architecture, avx=self.avx, problem=self.problem
+        )
 
     def verdict(self, catalog: Catalog) -> Verdict:
+        """What is said of it."""
         if ":" in self.runs:
             image = catalog.of_image(self.runs)
             assert image is not None
             return judge(image, self.machine(), catalog)
         release, device = self.runs.split()
-        return judge_release(catalog.releases[release], device, self.machine(), catalog)
+        return judge_release(catalog.releases[release], "cpu" if device == "cpu" else "gpu", self.machine(), catalog)
 
     def problems(self, catalog: Catalog) -> Iterator[str]:
         """What is otherwise than the row says."""
@@ -118,7 +114,7 @@ class Row:
         if codes - {"instead"} != self.codes:
             yield f"{codes}: {text}"
         for figure in self.says:
-            if figure not in text:
+            if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\.?\d)", text):
                 yield f"no {figure}: {text}"
         if self.instead is not None and verdict.instead != self.instead:
             yield f"instead {verdict.instead}: {text}"
@@ -149,9 +145,9 @@ ROWS = (
         ("1.12.0", "all memory"),
         ("https://github.com/NVIDIA/nvidia-docker/issues/1106 (CUDA 8.0 fine on K80)", WHEEL, GROWTH),
         (
-            (("code", old_wheel("1.2.1"), "machine"), "5.2"),
+            (("code", "1.2.1", "machine"), "5.2"),
             (("since", "growth", "tensorflow"), "1.2.0"),
-            (("releases", "1.2.1", "code"), old_wheel("1.5.0")),
+            (("releases", "1.2.1", "code"), "2.17.0"),
         ),
     ),
     Row(
@@ -162,7 +158,7 @@ ROWS = (
         {"no-growth-switch"},
         ("1.4.0",),
         (TENSORFLOW + "14701 (1.4.0-gpu-py3 on K80: performance is good)", WHEEL),
-        ((("code", old_wheel("1.4.0"), "machine"), "5.2 6.0 6.1"), (("architectures", "3.7", "last_driver"), 460)),
+        ((("code", "1.4.0", "machine"), "5.2 6.0 6.1"), (("architectures", "3.7", "last_driver"), 460)),
     ),
     Row(
         "1.3.0 gpu",
@@ -172,7 +168,7 @@ ROWS = (
         {"no-growth-switch"},
         ("1.3.0",),
         (WHEEL + " (first with 6.1)", MATRIX),
-        ((("code", old_wheel("1.3.0"), "machine"), "3.0 3.5 3.7 5.2"), (("cuda", "8.0", "newest"), "5.x")),
+        ((("code", "1.3.0", "machine"), "3.0 3.5 3.7 5.2"), (("cuda", "8.0", "newest"), "5.x")),
     ),
     Row(
         "1.13.1 gpu",
@@ -183,7 +179,7 @@ ROWS = (
         ("7.0", "7.5", "410.48", "CUDA 10.0"),
         (TURING + " (cubins of 7.0 run on 7.5)", MATRIX, WHEEL),
         (
-            (("code", old_wheel("1.13.1"), "machine"), "3.5 3.7 5.2 6.0 6.1"),
+            (("code", "1.13.1", "machine"), "3.5 3.7 5.2 6.0 6.1"),
             (("cuda", "10.0", "newest"), "6.x"),
             (("cuda", "10.0", "minimum_driver"), "455.23"),
             (("since", "growth", "tensorflow"), "1.14.0"),
@@ -198,7 +194,7 @@ ROWS = (
         ("8.0", "8.6", "450.51.06", "CUDA 11.0"),
         (AMPERE + " (a cubin runs on the same major and a higher minor)", WHEEL, MATRIX),
         (
-            (("code", wheel("2.4.1"), "machine"), "3.5 5.0 6.0 7.0 7.5"),
+            (("code", "2.4.1", "machine"), "3.5 5.0 6.0 7.0 7.5"),
             (("cuda", "11.0", "newest"), "7.5"),
             (("cuda", "11.0", "minimum_driver"), "470.82.01"),
             (("cuda", "11.0", "toolkit_driver"), "495.29.05"),
@@ -222,7 +218,7 @@ ROWS = (
         {"works"},
         ("6.0", "6.1", "450.80.02"),
         (AMPERE, WHEEL, MINOR),
-        ((("code", wheel("2.5.0"), "machine"), "3.5 5.0 7.0 7.5 8.0"), (("architectures", "6.1", "last_driver"), 460)),
+        ((("code", "2.5.0", "machine"), "3.5 5.0 7.0 7.5 8.0"), (("architectures", "6.1", "last_driver"), 460)),
     ),
     Row(
         "2.16.1 gpu",
@@ -230,12 +226,12 @@ ROWS = (
         R580,
         "works",
         {"works"},
-        ("5.0", "5.2", "525.60.13"),
+        ("5.0", "5.2", "525.60.13", "CUDA 12.3"),
         (WHEEL + " (last with 5.0)", MATRIX + " (Maxwell until R580)"),
         (
             (("architectures", "5.2", "last_driver"), 570),
             (("cuda", "12.3", "oldest"), "6.0"),
-            (("releases", "2.16.1", "code"), wheel("2.17.0", python="cp311-cp311", platform="_2_17") and "2.17.0"),
+            (("releases", "2.16.1", "code"), "2.17.0"),
         ),
     ),
     Row(
@@ -258,8 +254,8 @@ ROWS = (
         ("6.1", "minutes", "3.0, 3.5 and 5.2"),
         (WHEEL, MATRIX + " (6.1 since CUDA 8.0)", AMPERE),
         (
-            (("code", old_wheel("1.2.1"), "ptx"), ""),
-            (("code", old_wheel("1.2.1"), "machine"), "3.0 3.5 5.2 6.1"),
+            (("code", "1.2.1", "ptx"), ""),
+            (("code", "1.2.1", "machine"), "3.0 3.5 5.2 6.1"),
             (("cuda", "8.0", "newest"), "5.x"),
         ),
     ),
@@ -279,7 +275,7 @@ ROWS = (
         R535,
         "warns",
         {"ptx-only"},
-        ("9.0", "minutes"),
+        ("9.0", "minutes", "3.5, 5.0, 6.0, 7.0 and 7.5"),
         (TENSORFLOW + "60739", TENSORFLOW + "62320 (works, takes long to start)", MATRIX + " (9.0 since 11.8)"),
         (
             (("cuda", "11.8", "newest"), "8.9"),
@@ -341,7 +337,7 @@ ROWS = (
         {"card-too-new"},
         ("CUDA 8.0", "9.0", NVIDIA + "23.01-tf1-py3"),
         ("known_failures: CUDA 8.0 image on Ampere or Hopper", MATRIX),
-        ((("nvidia", "23.01-tf1-py3", "oldest"), "10.0"), (("nvidia", "23.01-tf1-py3", "cuda"), "11.7")),
+        ((("nvidia", "23.01-tf1-py3", "oldest"), "10.0"), (("nvidia", "23.01-tf1-py3", "cuda"), "10.0")),
     ),
     Row(
         "1.11.0 gpu",
@@ -349,7 +345,7 @@ ROWS = (
         R450,
         "cannot",
         {"card-too-new"},
-        ("CUDA 9.0", "7.5", "TensorFlow 1.13.1"),
+        ("CUDA 9.0", "7.5", "7.2", "TensorFlow 1.13.1"),
         (TENSORFLOW + "23027 (TensorFlow 1.8 to 1.11, CUDA 9.0)", TENSORFLOW + "25403", MATRIX + " (7.5 since 10.0)"),
         ((("reports", "cuda-9.0-turing", "outcome"), "slow"), (("releases", "1.13.1", "cuda"), "9.0")),
         instead=("tensorflow/tensorflow:1.13.1-gpu-py3-jupyter", NVIDIA + "19.02-py3"),
@@ -370,7 +366,7 @@ ROWS = (
         R470,
         "cannot",
         {"card-too-new"},
-        ("CUDA 10.1", "8.0", "TensorFlow 2.4.0"),
+        ("CUDA 10.1", "8.0", "7.5", "TensorFlow 2.4.0"),
         (AMPERE + " 1.3.1", "https://github.com/google-research/electra/issues/136 (CUDA 10.1)"),
         ((("reports", "cuda-10-ampere", "cuda"), ["10.0", "10.0"]), (("cuda", "10.1", "newest"), "8.0")),
         instead=("tensorflow/tensorflow:2.4.0-gpu-jupyter",),
@@ -426,7 +422,7 @@ ROWS = (
         ("2.0", "3.0"),
         (WHEEL, MATRIX),
         (
-            (("code", old_wheel("1.2.1"), "machine"), "2.0 3.5 5.2"),
+            (("code", "1.2.1", "machine"), "2.0 3.5 5.2"),
             (("architectures", "2.0", "last_driver"), 375),
         ),
     ),
@@ -458,7 +454,7 @@ ROWS = (
         R470,
         "cannot",
         {"card-too-old", "driver-too-old"},
-        ("3.7", "5.0", "525.60.13", "TensorFlow 2.11.1"),
+        ("3.7", "2.16.1 has code for compute capability 5.0", "525.60.13", "R470", "TensorFlow 2.11.1"),
         (WHEEL, MINOR, RELEASE_NOTES),
         ((("cuda", "12.3", "minimum_driver"), "450.80.02"), (("cuda", "11.2", "toolkit_driver"), "495.29.05")),
         instead=("tensorflow/tensorflow:2.11.1-gpu-jupyter",),
@@ -513,7 +509,7 @@ ROWS = (
         R450,
         "cannot",
         {"driver-cannot-compile"},
-        ("460.27.03", "8.0", "TensorFlow 2.7.1"),
+        ("460.27.03", "8.0", "TensorFlow 2.4.1"),
         ("CUDA runtime API, cudaErrorUnsupportedPtxVersion: PTX by a compiler newer than the driver", MINOR, WHEEL),
         ((("cuda", "11.2", "toolkit_driver"), "450.80.02"),),
     ),
@@ -553,8 +549,8 @@ ROWS = (
         (B200,),
         R535,
         "cannot",
-        {"driver-older-than-card"},
-        ("10.0", "CUDA 12.8", "560.28.03", "CUDA 12.6"),
+        {"driver-older-than-card", "driver-cannot-compile"},
+        ("10.0", "CUDA 12.8", "560.28.03", "CUDA 12.6", "545.23.06"),
         (MATRIX + " (10.0 since 12.8)", RELEASE_NOTES + " (12.6)"),
         ((("architectures", "10.0", "first_cuda"), "12.3"), (("cuda", "12.6", "toolkit_driver"), "535.54.03")),
     ),
@@ -575,7 +571,7 @@ ROWS = (
         R580,
         "cannot",
         {"image-broken"},
-        ("cuDNN 9", "8.9.6.50", "TensorFlow 2.17.0"),
+        ("cuDNN 9", "8.9.6.50", "tensorflow[and-cuda]", "TensorFlow 2.17.0"),
         (TENSORFLOW + "81344", "https://github.com/tensorflow/build/issues/217"),
         ((("releases", "2.18.0", "defect"), None), (("defects", "cudnn-8", "certain"), False)),
         instead=("tensorflow/tensorflow:2.17.0-gpu-jupyter",),
@@ -711,7 +707,7 @@ ROWS = (
         None,
         "warns",
         {"no-gpu"},
-        ("1.15.5", "tensorflow/tensorflow:1.15.5-py3-jupyter"),
+        ("1.15.5", "tensorflow/tensorflow:1.15.5-jupyter"),
         (WHEEL + ", ELF NEEDED: from 1.14.0 on libcuda.so.1 is not needed",),
         ((("releases", "1.15.5", "needs_libcuda"), True),),
     ),
@@ -721,7 +717,7 @@ ROWS = (
         None,
         "warns",
         {"no-gpu", "unknown"},
-        ("libcuda.so.1", "not known"),
+        ("libcuda.so.1", "not known", "0.12.1 whether it can be imported"),
         ("import_needs_libcuda_so_1: null",),
         ((("releases", "0.12.1", "needs_libcuda"), True), (("releases", "0.12.1", "needs_libcuda"), False)),
     ),
@@ -743,9 +739,9 @@ ROWS = (
         R470,
         "warns",
         {"unknown", "no-growth-switch"},
-        ("not known", "machine code"),
+        ("not known", "0.12.1 for which cards it has machine code"),
         ("compute_capability: null",),
-        ((("releases", "0.12.1", "code"), old_wheel("1.0.1")),),
+        ((("releases", "0.12.1", "code"), "1.0.1"),),
     ),
     Row(
         "0.12.0 cpu",
@@ -782,6 +778,7 @@ ROWS = (
         ("3.7", "6.0"),
         (NGC_NOTES + "rel-23-01.html",),
         ((("nvidia", "23.01-tf1-py3", "oldest"), "3.5"),),
+        instead=("tensorflow/tensorflow:1.15.5-gpu-jupyter", NVIDIA + "21.10-tf1-py3"),
     ),
     Row(
         NVIDIA + "22.12-tf1-py3",
@@ -789,7 +786,7 @@ ROWS = (
         R535,
         "warns",
         {"unknown"},
-        ("not known", "CUDA", "driver"),
+        ("not known", "which CUDA", "which driver", "for which cards"),
         ("https://www.github.com/NVIDIA/tensorflow/releases",),
         ((("nvidia", "22.12-tf1-py3", "minimum_driver"), "545"),),
     ),
@@ -799,7 +796,7 @@ ROWS = (
         R470,
         "warns",
         {"driver-data-centre", "unknown"},
-        ("520", "470.57", R470),
+        ("520", "470.57", R470, "22.10-tf1-py3 which release of TensorFlow it has."),
         (NGC_NOTES + "rel-22-10.html",),
         (
             (("nvidia", "22.10-tf1-py3", "data_centre_drivers"), []),
@@ -826,6 +823,7 @@ ROWS = (
         ("CUDA 10.0", "8.6"),
         ("https://docs.nvidia.com/deeplearning/dgx/tensorflow-release-notes/rel_19.02.html", AMPERE),
         ((("nvidia", "19.02-py3", "cuda"), "11.8"),),
+        instead=(NVIDIA + "23.01-tf1-py3",),
     ),
     Row(
         NVIDIA + "21.10-tf1-py3",
@@ -833,7 +831,7 @@ ROWS = (
         R470,
         "warns",
         {"unknown"},
-        ("not known", "machine code"),
+        ("not known", "21.10-tf1-py3 for which cards it has machine code"),
         (NGC_NOTES + "rel_21-10.html (says nothing of cards)",),
         ((("nvidia", "21.10-tf1-py3", "oldest"), "6.0"), (("nvidia", "21.10-tf1-py3", "minimum_driver"), "495")),
     ),
@@ -854,8 +852,262 @@ ROWS = (
         R470,
         "cannot",
         {"card-too-new"},
-        ("7.5",),
+        ("7.5", "6.x"),
         ("https://github.com/NVIDIA/nvidia-docker/issues/1106",),
         ((("cuda", "8.0", "newest"), "7.5"),),
     ),
 )
+
+
+def identity(row: Row) -> str:
+    return f"{row.runs.rpartition('/')[2]}-{'+'.join(name for name, _ in row.cards) or 'no card'}-{row.driver}"
+
+
+def altered(data: dict[str, Any], path: tuple[str, ...], value: Any) -> Catalog:
+    """The catalog with one figure another."""
+    changed = copy.deepcopy(data)
+    place = changed
+    for name in path[:-1]:
+        place = place[name]
+    assert place[path[-1]] != value
+    place[path[-1]] = value
+    return Catalog.from_data(changed)
+
+
+@pytest.fixture(scope="module")
+def data() -> dict[str, Any]:
+    return read()
+
+
+def test_rows_are_forty() -> None:
+    assert len(ROWS) >= 40
+    assert len({(row.runs, row.cards, row.driver, row.avx, row.problem) for row in ROWS}) == len(ROWS)
+    assert all(row.source for row in ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=identity)
+def test_row(row: Row) -> None:
+    assert list(row.problems(load())) == []
+
+
+def test_every_rule_has_a_row() -> None:
+    seen = {reason.code for row in ROWS for reason in row.verdict(load()).reasons}
+    assert seen == set(SEVERITY)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=identity)
+def test_other_figures_fail_the_row(row: Row, data: dict[str, Any]) -> None:
+    for path, value in row.figures:
+        assert list(row.problems(altered(data, path, value))), f"{path} = {value}: it says the same"
+
+
+ALTERED: dict[str, tuple[Any, ...]] = {
+    "minimum_driver": ("367.00", "999.1"),
+    "toolkit_driver": ("367.00", "999.1", None),
+    "oldest": ("1.0", "12.9", None),
+    "newest": ("1.x", "12.9"),
+    "last_driver": (1, 999),
+    "first_cuda": ("7.5", "12.8"),
+    "machine": ("1.0", "2.0 3.0 3.5 3.7 5.0 5.2 6.0 6.1 7.0 7.5 8.0 8.6 8.9 9.0 10.0 12.0"),
+    "ptx": ("", "2.0"),
+    "needs_libcuda": (True, False, None),
+    "defect": (None, "cudnn-8", "cudnn-8-likely"),
+    "published": (True, False, None),
+    "cuda": ("8.0", "12.8", None),
+    "tensorflow": ("1.0.0", "2.21.0"),
+    "outcome": ("fails", "slow"),
+    "certain": (True, False),
+    "needs": ("cuDNN 10",),
+    "data_centre_drivers": ([], ["999.1"]),
+}
+
+
+def rests_on(row: Row, data: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The parts of the catalog that tell of the row's image, of its CUDA, and of its cards."""
+    release = data["nvidia"].get(row.runs.rpartition(":")[2]) or data["releases"][row.runs.split()[0]]
+    yield ("nvidia", row.runs.rpartition(":")[2]) if ":" in row.runs else ("releases", row.runs.split()[0])
+    yield from (("since", name) for name in data["since"])
+    if release["cuda"]:
+        yield ("cuda", release["cuda"])
+    if release.get("code"):
+        yield ("code", release["code"])
+    if release.get("defect"):
+        yield ("defects", release["defect"])
+    for _, (major, minor) in row.cards:
+        yield ("architectures", f"{major}.{minor}")
+
+
+def test_any_figure_that_rows_rest_on_fails_one(data: dict[str, Any]) -> None:
+    rows: dict[tuple[str, ...], list[Row]] = {}
+    for row in ROWS:
+        for part in rests_on(row, data):
+            rows.setdefault(part, []).append(row)
+    said = {row: row.verdict(load()).model() for row in ROWS}
+    silent = []
+    tried = 0
+    for (table, name), concerned in rows.items():
+        for key, values in ALTERED.items():
+            if key not in data[table][name]:
+                continue
+            for value in values:
+                if value == data[table][name][key]:
+                    continue
+                catalog = altered(data, (table, name, key), value)
+                if any(row.verdict(catalog).model() != said[row] for row in concerned):
+                    tried += 1
+                    if not any(any(row.problems(catalog)) for row in concerned):
+                        silent.append((table, name, key, value))
+    assert not silent, "\n".join(map(str, silent))
+    assert tried > 200
+
+
+def test_every_release_on_every_card_and_driver() -> None:
+    catalog = load()
+    assert len(catalog.releases) >= 66
+    words = set()
+    for release, card, driver in itertools.product(catalog.releases.values(), CARDS, DRIVERS):
+        verdict = judge_release(release, "gpu", machine(card, driver=driver), catalog)
+        words.add(verdict.word)
+        for reason in verdict.reasons:
+            assert reason.code in SEVERITY
+            assert re.fullmatch(r"[A-Z].+[.]", reason.sentence), reason.sentence
+            # A dialog has room for so much, and no sentence tells what is not there.
+            assert len(reason.sentence) < 300
+            assert "None" not in reason.sentence
+        assert [reason.code == "instead" for reason in verdict.reasons].count(True) == (verdict.word == "cannot")
+    assert words == {"works", "warns", "cannot"}
+
+
+def test_what_is_offered_instead_runs() -> None:
+    catalog = load()
+    offered = 0
+    for release, card, driver in itertools.product(catalog.releases.values(), CARDS, DRIVERS):
+        there = machine(card, driver=driver)
+        for reference in judge_release(release, "gpu", there, catalog).instead:
+            image = catalog.of_image(reference)
+            assert image is not None
+            assert judge(image, there, catalog).word != "cannot"
+            offered += 1
+    assert offered > 1000
+
+
+RANKS = ("works", "warns", "cannot")
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card[0])
+def test_a_newer_driver_makes_nothing_worse(card: tuple[str, tuple[int, int]]) -> None:
+    """Except that drivers for a card end."""
+    catalog = load()
+    for image in catalog.images:
+        if image.device == "gpu":
+            verdicts = [judge(image, machine(card, driver=driver), catalog) for driver in DRIVERS]
+            for older, newer in itertools.pairwise(verdicts):
+                ended = "driver-too-new" in {reason.code for reason in newer.reasons}
+                assert ended or RANKS.index(newer.word) <= RANKS.index(older.word), image.tag
+
+
+def test_drivers_for_a_card_end() -> None:
+    image = load().find("1.2.1", "gpu")
+    assert image is not None
+    words = [judge(image, machine(K80, driver=driver), load()).word for driver in DRIVERS]
+    assert words == ["warns"] * 5 + ["cannot"] * 2
+
+
+def test_a_processor_with_less_makes_nothing_better() -> None:
+    catalog = load()
+    for image in catalog.images:
+        words = [
+            judge(image, machine(T4, driver=R535, avx=avx, architecture=architecture), catalog).word
+            for avx, architecture in ((True, "x86_64"), (None, "x86_64"), (False, "x86_64"), (False, "aarch64"))
+        ]
+        assert [RANKS.index(word) for word in words] == sorted(RANKS.index(word) for word in words), image.tag
+
+
+def test_several_cards() -> None:
+    catalog = load()
+    image = catalog.find("1.2.1", "gpu")
+    assert image is not None
+    verdict = judge(image, machine(RTX_3090, K80, driver=R470), catalog)
+    assert [(each.card.index, each.word) for each in verdict.cards] == [(0, "cannot"), (1, "warns")]
+    assert verdict.word == "warns"
+    [other] = [reason for reason in verdict.reasons if reason.code == "other-cards"]
+    assert other.figures == {"good": [1], "worse": [0]}
+    assert other.sentence.startswith("Choose card 1 only. Card 0 (NVIDIA GeForce RTX 3090): CUDA 8.0")
+
+    alike = judge(image, machine(K80, K80, driver=R470), catalog)
+    assert [each.word for each in alike.cards] == ["warns", "warns"]
+    assert {reason.code for reason in alike.reasons} == {"no-growth-switch"}
+
+
+def test_a_card_of_no_known_generation() -> None:
+    """Nothing is said of drivers for it; what is known of CUDA still holds."""
+    catalog = load()
+    image = catalog.find("2.17.0", "gpu")
+    assert image is not None
+    verdict = judge(image, machine(("NVIDIA X", (13, 0)), driver=R580), catalog)
+    assert {reason.code for reason in verdict.reasons} == {"libraries-unknown", "ptx-only"}
+    # Compute capability 8.7 is not in the table, and has the drivers of the next older one.
+    verdict = judge(image, machine(("Orin", (8, 7)), driver=R418), catalog)
+    assert "driver-older-than-card" in {reason.code for reason in verdict.reasons}
+
+
+def test_one_card_of_several_cannot_be_read() -> None:
+    image = load().find("2.17.0", "gpu")
+    assert image is not None
+    verdict = judge(image, machine(RTX_4090, driver=R580, problem="Card 1 is lost."), load())
+    assert verdict.word == "warns"
+    assert "Card 1 is lost." in verdict.reasons[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("card", "driver", "expected"),
+    [
+        # 2.20.0 is newer, and hardly finds a GPU.
+        (RTX_4090, R580, "tensorflow/tensorflow:2.17.0-gpu-jupyter"),
+        (GTX_980, R580, "tensorflow/tensorflow:2.16.2-gpu-jupyter"),
+        (K80, R470, "tensorflow/tensorflow:2.11.1-gpu-jupyter"),
+        (T4, R418, "tensorflow/tensorflow:2.3.4-gpu-jupyter"),
+        (V100, R390, "tensorflow/tensorflow:1.12.3-gpu-py3"),
+    ],
+)
+def test_choice(card: tuple[str, tuple[int, int]], driver: str, expected: str) -> None:
+    chosen = choose(machine(card, driver=driver), load())
+    assert chosen is not None
+    image, verdict = chosen
+    assert image.reference() == expected
+    assert verdict.word == "works"
+
+
+def test_choice_of_a_release() -> None:
+    catalog = load()
+    there = machine(RTX_3090, driver=R535)
+    chosen = choose(there, catalog, "1.2.1")
+    assert chosen is not None
+    assert chosen[0].reference() == "tensorflow/tensorflow:1.2.1-gpu-py3"
+    assert chosen[1] == judge(chosen[0], there, catalog)
+    on_processor = choose(there, catalog, "1.2.1", "cpu")
+    assert on_processor is not None
+    assert on_processor[0].reference() == "tensorflow/tensorflow:1.2.1-py3"
+    assert choose(there, catalog, "2.17.1") is None
+    assert choose(there, catalog, "9.9.9") is None
+    without = choose(machine(driver=None), catalog)
+    assert without is not None
+    assert without[0].device == "cpu"
+
+
+def test_model() -> None:
+    image = load().find("1.2.1", "gpu")
+    assert image is not None
+    model = judge(image, machine(RTX_3090, driver=R535), load()).model()
+    assert json.loads(json.dumps(model)) == model
+    assert model["word"] == "cannot"
+    assert [reason["code"] for reason in model["reasons"]] == ["card-too-new", "instead"]
+    assert model["reasons"][0]["figures"] == {
+        "cuda": "8.0",
+        "capability": "8.6",
+        "card": "NVIDIA GeForce RTX 3090",
+        "newest": "6.x",
+        "error": "CUBLAS_STATUS_EXECUTION_FAILED",
+    }
+    [card] = model["cards"]
+    assert (card["index"], card["uuid"], card["word"]) == (0, "GPU-0", "cannot")
