@@ -408,7 +408,8 @@ class Catalog:
         text
             words
         """
-        words = text.lower().split()
+        # "cuda 8.0" is one word: TensorFlow 1.8.0 is another matter.
+        words = re.sub(r"\b(cuda|python|tensorflow)\s+(?=\d)", r"\1=", text.lower()).split()
         return tuple(image for image in self.images if all(word in _words(image) for word in words))
 
     def architecture(self, capability: Capability) -> Architecture | None:
@@ -418,10 +419,11 @@ class Catalog:
 
 
 def _words(image: Image) -> str:
-    cuda = f"cuda {image.cuda.version}" if image.cuda else ""
-    python = f"python {image.python}" if image.python else ""
+    cuda = f"cuda={image.cuda.version}" if image.cuda else ""
+    python = f"python={image.python}" if image.python else ""
+    tensorflow = f"tensorflow={image.tensorflow}" if image.tensorflow else ""
     jupyter = "jupyter" if image.jupyter else ""
-    return " ".join((image.reference(), image.tensorflow or "", image.device, cuda, python, jupyter)).lower()
+    return f"{image.reference()} {tensorflow} {image.device} {cuda} {python} {jupyter}".lower()
 
 
 class _Reader:
