@@ -21,6 +21,7 @@ DOCKER_HUB, TENSORFLOW = "docker.io", "tensorflow/tensorflow"
 NVIDIA_REGISTRY, NVIDIA = "nvcr.io", "nvidia/tensorflow"
 
 
+@cache
 def numbers(version: str) -> tuple[int, ...]:
     """A version as numbers, to compare; what is no number (as in ``1.12.0-rc2``) ends it."""
     [start] = re.findall(r"^\d+(?:\.\d+)*", version)

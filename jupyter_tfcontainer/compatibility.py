@@ -30,9 +30,9 @@ DRAWBACKS = {
     "driver-behind-toolkit": 1,
     "driver-data-centre": 1,
     "libraries-slow": 1,
-    "image-broken-likely": 2,
-    "libraries-unknown": 2,
     "unknown": 2,
+    "image-broken-likely": 3,
+    "libraries-unknown": 3,
 }
 NOTHING = "Of no image is it known that it would run here."
 
@@ -177,8 +177,10 @@ def _instead(tensorflow: str | None, device: Device, machine: Machine, catalog: 
     if tensorflow in order and (known := [each for each in releases if each[0] < DRAWBACKS["unknown"]]):
         asked = order.index(tensorflow)
         found.append(min(known, key=lambda each: (each[0], abs(each[1] - asked), each[1]))[2])
-    if nvidia and (tensorflow is None or numbers(tensorflow)[0] < 2):  # noqa: PLR2004
-        found.append(min(nvidia, key=lambda each: (each[0], _unknowns(each[2]), -each[1]))[2])
+    if tensorflow is None or numbers(tensorflow)[0] <= 1:
+        # Of most of these something is not known, and the old cards' images are all that there is.
+        likely = [each for each in nvidia if each[0] <= DRAWBACKS["unknown"]]
+        found += [each[2] for each in sorted(likely, key=lambda each: (each[0], _unknowns(each[2]), -each[1]))[:1]]
     return found
 
 

@@ -287,6 +287,8 @@ tf_force_gpu_allow_growth: {since: 1.12.0, sources: [growth]}
 cuda_min_driver:
 - {cuda: 8.0 (8.0.44), toolkit_driver_linux: '367.48', min_driver_linux: '367.48', sources: [a]}
 - {cuda: 8.0 GA2 (8.0.61), toolkit_driver_linux: '375.26', min_driver_linux: '375.26', sources: [a, b]}
+- {cuda: 9.2 (9.2.88), toolkit_driver_linux: '396.26', min_driver_linux: '396.26', sources: [a]}
+- {cuda: 9.2 Update 0, toolkit_driver_linux: '99.5', min_driver_linux: null, sources: [a]}
 - {cuda: 11.2.0, toolkit_driver_linux: 460.27.03, min_driver_linux: 450.80.02, sources: [a]}
 - {cuda: 11.2.1, toolkit_driver_linux: 460.32.03, min_driver_linux: 450.80.02, sources: [a]}
 - {cuda: '12.8', toolkit_driver_linux: null, min_driver_linux: 525.60.13, sources: [a]}
@@ -353,7 +355,9 @@ def test_made_from_facts(facts: dict[str, Any]) -> None:
         "newest": "6.x",
         "sources": ["a", "b", "c"],
     }
-    # Of a range the newest; of several patches the first.
+    assert len(set(sources)) == len(sources)
+    # Of several patches the first, by number; of a range the newest.
+    assert (made["cuda"]["9.2"]["minimum_driver"], made["cuda"]["9.2"]["toolkit_driver"]) == ("396.26", "99.5")
     assert made["cuda"]["11.2"]["newest"] == "8.6"
     assert made["cuda"]["11.2"]["toolkit_driver"] == "460.27.03"
     assert made["cuda"]["12.8"]["toolkit_driver"] is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import re
@@ -17,7 +16,9 @@ from jupyter_tfcontainer.compatibility import SEVERITY, Card, Machine, Verdict, 
 
 # Names as NVML gives them.
 FERMI = ("GeForce GTX 560 Ti 448", (2, 0))
+K4000 = ("Quadro K4000", (3, 0))
 K80 = ("Tesla K80", (3, 7))
+GTX_750 = ("NVIDIA GeForce GTX 750 Ti", (5, 0))
 GTX_980 = ("NVIDIA GeForce GTX 980", (5, 2))
 GTX_1080 = ("NVIDIA GeForce GTX 1080", (6, 1))
 V100 = ("Tesla V100-SXM2-16GB", (7, 0))
@@ -835,6 +836,104 @@ ROWS = (
         (NGC_NOTES + "rel_21-10.html (says nothing of cards)",),
         ((("nvidia", "21.10-tf1-py3", "oldest"), "6.0"), (("nvidia", "21.10-tf1-py3", "minimum_driver"), "495")),
     ),
+    # -- Where a figure is met exactly, or missed narrowly.
+    Row(
+        "1.13.1 gpu",
+        (T4,),
+        "410.48",
+        "works",
+        {"works"},
+        ("410.48",),
+        (RELEASE_NOTES + ": CUDA 10.0 accepts 410.48",),
+        ((("cuda", "10.0", "minimum_driver"), "410.49"), (("cuda", "10.0", "toolkit_driver"), "410.49")),
+    ),
+    Row(
+        NVIDIA + "20.06-tf1-py3",
+        (T4,),
+        "450.36.06",
+        "warns",
+        {"unknown"},
+        ("20.06-tf1-py3 which release of TensorFlow it has and for which cards it has machine code.",),
+        ("https://docs.nvidia.com/deeplearning/dgx/tensorflow-release-notes/rel_20-06.html (driver 450 or later)",),
+        ((("nvidia", "20.06-tf1-py3", "minimum_driver"), "450.51.06"),),
+    ),
+    Row(
+        "1.2.1 gpu",
+        (GTX_750,),
+        R470,
+        "warns",
+        {"ptx-only", "no-growth-switch"},
+        ("5.0", "3.0, 3.5 and 5.2"),
+        (AMPERE + " (a cubin for 5.2 does not run on 5.0)", WHEEL),
+        ((("code", "1.2.1", "machine"), "3.0 3.5 5.0"), (("code", "1.2.1", "ptx"), "5.2")),
+    ),
+    Row(
+        NVIDIA + "21.10-tf1-py3",
+        (K4000,),
+        R470,
+        "cannot",
+        {"card-too-old"},
+        ("CUDA 11.4", "3.5", "3.0"),
+        ("cuda_compute_capability: 11.1-11.4 begins at 3.5", MATRIX + " (3.0 until CUDA 10.2)"),
+        ((("cuda", "11.4", "oldest"), "3.0"),),
+        instead=("tensorflow/tensorflow:1.4.1-gpu-py3", NVIDIA + "18.11-py3"),
+    ),
+    # -- What is not known of NVIDIA's own images, and matters on some machines only.
+    Row(
+        NVIDIA + "23.01-tf1-py3",
+        (RTX_4090,),
+        R535,
+        "warns",
+        {"unknown"},
+        ("23.01-tf1-py3 whether it needs AVX.",),
+        (NGC_NOTES + "rel-23-01.html (says nothing of the processor)",),
+        ((("nvidia", "23.01-tf1-py3", "tensorflow"), None),),
+        avx=False,
+    ),
+    Row(
+        NVIDIA + "23.01-tf1-py3",
+        (H100,),
+        R535,
+        "warns",
+        {"unknown"},
+        ("23.01-tf1-py3 for which processor it is.",),
+        (NGC_NOTES + "rel-23-01.html (says nothing of the processor)",),
+        ((("nvidia", "23.01-tf1-py3", "tensorflow"), None),),
+        architecture="aarch64",
+    ),
+    Row(
+        "1.2.1 gpu",
+        (B200,),
+        R580,
+        "cannot",
+        {"card-too-new"},
+        ("CUDA 8.0", "10.0", "Of no image is it known"),
+        ("known_failures: CUDA 8.0 image on Ampere or Hopper", MATRIX + " (10.0 since 12.8, newer than any image has)"),
+        ((("cuda", "12.0", "newest"), "12.0"), (("cuda", "12.3", "newest"), "12.0")),
+        instead=(),
+    ),
+    Row(
+        "1.13.1 gpu",
+        (),
+        None,
+        "cannot",
+        {"avx-missing", "libcuda-missing"},
+        ("AVX", "libcuda.so.1"),
+        (AVX, WHEEL + ", ELF NEEDED"),
+        ((("releases", "1.13.1", "needs_libcuda"), False),),
+        avx=False,
+        instead=(),
+    ),
+    Row(
+        "2.17.0 gpu",
+        (RTX_4090,),
+        None,
+        "warns",
+        {"gpu-unknown"},
+        ("not known", "driver"),
+        ("the machine's own word",),
+        (),
+    ),
     # -- Several cards.
     Row(
         "1.2.1 gpu",
@@ -860,18 +959,20 @@ ROWS = (
 
 
 def identity(row: Row) -> str:
-    return f"{row.runs.rpartition('/')[2]}-{'+'.join(name for name, _ in row.cards) or 'no card'}-{row.driver}"
+    """What tells a row from others, in a test's name."""
+    cards = "+".join(name for name, _ in row.cards) or "no card"
+    return f"{row.runs.rpartition('/')[2]}-{cards}-{row.driver}-{row.architecture}-{row.avx}"
 
 
 def altered(data: dict[str, Any], path: tuple[str, ...], value: Any) -> Catalog:
     """The catalog with one figure another."""
-    changed = copy.deepcopy(data)
-    place = changed
-    for name in path[:-1]:
-        place = place[name]
-    assert place[path[-1]] != value
-    place[path[-1]] = value
-    return Catalog.from_data(changed)
+
+    def changed(part: dict[str, Any], name: str, *names: str) -> dict[str, Any]:
+        return {**part, name: changed(part[name], *names) if names else value}
+
+    catalog = changed(data, *path)
+    assert catalog != data
+    return Catalog.from_data(catalog)
 
 
 @pytest.fixture(scope="module")
@@ -881,7 +982,7 @@ def data() -> dict[str, Any]:
 
 def test_rows_are_forty() -> None:
     assert len(ROWS) >= 40
-    assert len({(row.runs, row.cards, row.driver, row.avx, row.problem) for row in ROWS}) == len(ROWS)
+    assert len({(row.runs, row.machine()) for row in ROWS}) == len(ROWS)
     assert all(row.source for row in ROWS)
 
 
