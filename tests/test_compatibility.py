@@ -878,6 +878,26 @@ ROWS = (
         ((("cuda", "11.4", "oldest"), "3.0"),),
         instead=("tensorflow/tensorflow:1.4.1-gpu-py3", NVIDIA + "18.11-py3"),
     ),
+    Row(
+        "1.12.0 gpu",
+        (V100,),
+        R390,
+        "works",
+        {"works"},
+        ("CUDA 9.0", "384.81", "7.0"),
+        (GROWTH, RELEASE_NOTES, WHEEL),
+        ((("since", "growth", "tensorflow"), "1.12.3"), (("cuda", "9.0", "minimum_driver"), "390.158")),
+    ),
+    Row(
+        "2.11.0 gpu",
+        (RTX_5090,),
+        R580,
+        "warns",
+        {"libraries-unknown", "ptx-only"},
+        ("CUDA 11.2", "12.0", "8.6"),
+        (TENSORFLOW + "101746 (tells of 2.16.2 and 2.20.0 only)", MATRIX + " (12.0 since 12.8)"),
+        ((("reports", "cuda-12.3-blackwell", "cuda"), ["11.2", "12.3"]),),
+    ),
     # -- What is not known of NVIDIA's own images, and matters on some machines only.
     Row(
         NVIDIA + "23.01-tf1-py3",
@@ -1157,7 +1177,7 @@ def test_one_card_of_several_cannot_be_read() -> None:
     assert image is not None
     verdict = judge(image, machine(RTX_4090, driver=R580, problem="Card 1 is lost."), load())
     assert verdict.word == "warns"
-    assert "Card 1 is lost." in verdict.reasons[0].sentence
+    assert [reason.sentence for reason in verdict.reasons] == ["Card 1 is lost."]
 
 
 @pytest.mark.parametrize(
