@@ -46,6 +46,8 @@ class Environment:
         size of ``/dev/shm`` in bytes
     network
         ``bridge`` (the engine's default) or ``none``
+    compatibility
+        whether what is known not to run here is refused (``check``), or tried all the same (``ignore``)
     env
         variables of the kernel, from the kernelspec's own ``env``
     """
@@ -59,6 +61,7 @@ class Environment:
     cpus: float | None = None
     shm_size: int = 1024**3
     network: Literal["bridge", "none"] = "bridge"
+    compatibility: Literal["check", "ignore"] = "check"
     env: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -199,4 +202,5 @@ READERS: dict[str, Callable[[object], Any]] = {
     "cpus": _cpus,
     "shm_size": _bytes(1),
     "network": _one_of("bridge", "none"),
+    "compatibility": _one_of("check", "ignore"),
 }

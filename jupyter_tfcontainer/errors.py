@@ -10,7 +10,10 @@
     │   ├── EnginePermissionDenied  it is there, and this person may not talk to it
     │   ├── EngineNotSupported      it works in a way that we cannot serve yet
     │   └── EngineFailed            it answered with an error that we have no better word for
-    ├── GPURouteMissing             the engine cannot hand over a GPU
+    ├── GPUError
+    │   ├── GPURouteMissing         the engine cannot hand over a GPU
+    │   └── GPUNotFound             the machine has no such card
+    ├── Incompatible                what the image has cannot run on this machine
     ├── ImageError
     │   ├── ImageMissing            not there, and it may not or cannot be pulled
     │   ├── ImagePullFailed
@@ -71,8 +74,20 @@ class EngineFailed(EngineError):
     """The engine answered with an error that we have no better word for."""
 
 
-class GPURouteMissing(TFContainerError):
+class GPUError(TFContainerError):
+    """Something is wrong with the GPU that an environment asks for."""
+
+
+class GPURouteMissing(GPUError):
     """The engine cannot hand over a GPU."""
+
+
+class GPUNotFound(GPUError):
+    """The machine has no such card."""
+
+
+class Incompatible(TFContainerError):
+    """What the image has cannot run on this machine."""
 
 
 class ImageError(TFContainerError):
@@ -118,7 +133,8 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     ContainerNotFound: HTTPStatus.NOT_FOUND,
     EngineFailed: HTTPStatus.BAD_GATEWAY,
     EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
-    GPURouteMissing: HTTPStatus.CONFLICT,
+    GPUError: HTTPStatus.CONFLICT,
+    Incompatible: HTTPStatus.CONFLICT,
     ImageError: HTTPStatus.CONFLICT,
     TFContainerError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

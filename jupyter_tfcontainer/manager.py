@@ -194,7 +194,12 @@ class ContainerManager(SingletonConfigurable):
         except TFContainerError as error:
             tell.emit("failed", str(error))
             raise
-        tell.emit("running", f"{environment.display_name} runs.", host=self.engine.facts.host)
+        tell.emit(
+            "running",
+            f"{environment.display_name} runs.",
+            host=self.engine.facts.host,
+            caveats=container.caveats or None,
+        )
         return container, kernel
 
     def connection(self, container: RunningContainer, key: str, signature_scheme: str) -> dict[str, Any]:

@@ -146,6 +146,8 @@ class RunningContainer:
         #: Whether it was started ahead and waits for its first kernel.
         self.standby = True
         self.removed = False
+        #: What is to be said of the environment on this machine, though it runs.
+        self.caveats: list[str] = []
         self._timer: threading.Timer | None = None
         self.client: SupervisorClient | None = None
         self.record = Record(folders.state)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from . import containers, host, workspace
+from . import containers, host, machine, preflight, workspace
 from .containers import Folders, Person
 from .engine import Engine
 from .environments import Environment
@@ -77,6 +77,7 @@ class Starter:
         """
         engine = self.engine
         events.step("preflight")
+        verdict = preflight.check(environment, machine.read(), engine.facts.host)
         image = self._images.ensure(
             environment,
             before_pull=lambda: self._before_pull(environment, events),
@@ -86,6 +87,7 @@ class Starter:
         host.make(folders, workspace_.masked, workspace_.root)
         _write_programs(folders.programs)
         container = RunningContainer(folders, environment, workspace_)
+        container.caveats = [reason.sentence for reason in verdict.reasons if reason.word != "works"] if verdict else []
         try:
             events.step("create")
             container.id = engine.create(

@@ -94,6 +94,8 @@ def test_defaults() -> None:
         ("cpus", 1.5, 1.5),
         ("network", "bridge", "bridge"),
         ("network", "none", "none"),
+        ("compatibility", "check", "check"),
+        ("compatibility", "ignore", "ignore"),
     ],
 )
 def test_valid(field: str, value: Any, meant: Any) -> None:
@@ -110,6 +112,7 @@ MUST_BE = {
     "cpus": "a number of processors, such as 1.5, and at least 0.01",
     "shm_size": 'a number of bytes, or a size such as "512m" or "4g", and at least 1 bytes',
     "network": "one of bridge, none",
+    "compatibility": "one of check, ignore",
 }
 
 
@@ -133,6 +136,7 @@ CPUS_INVALID: list[Any] = [0, 0.009, -1, "2", None, True, float("nan"), float("i
         *(("memory", value) for value in MEMORY_INVALID),
         *(("shm_size", value) for value in (0, -1, "0", "0.5", None, False, "64mm")),
         *(("cpus", value) for value in CPUS_INVALID),
+        *(("compatibility", value) for value in ("no", "", None, True)),
         *(("network", value) for value in ("host", "", "None", None, "container:abc")),
     ],
 )

@@ -1,0 +1,91 @@
+"""Whether an environment can run on a machine, looked at before anything is pulled or started. Pure: no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from . import catalog, compatibility
+from .compatibility import Card, Machine, Reason, Verdict
+from .environments import Environment
+from .errors import GPUNotFound, Incompatible
+
+
+def verdict(environment: Environment, here: Machine, host: str) -> Verdict | None:
+    """What is known of an environment on a machine.
+
+    Parameters
+    ----------
+    environment
+        what is to run
+    here
+        the machine
+    host
+        its name, for messages
+
+    Returns
+    -------
+    Verdict or None
+        None for an image that is not in the catalog
+
+    Raises
+    ------
+    GPUNotFound
+        when it asks for a card that the machine has not
+    """
+    cards = chosen(environment, here, host)
+    image = catalog.load().of_image(environment.image)
+    if image is None:
+        return None
+    if environment.gpus == "none" or here.cards:
+        return compatibility.judge(image, replace(here, cards=cards), catalog.load())
+    # NVIDIA's driver tells nothing, yet the engine may have a way: whether it has, a start tells.
+    processor = compatibility.judge(replace(image, device="cpu"), here, catalog.load())
+    if processor.word == "cannot":
+        return processor
+    why = here.problem or f"NVIDIA's driver tells of no card on {host}."
+    return Verdict((Reason("gpu-unknown", why, {"problem": here.problem}),))
+
+
+def check(environment: Environment, here: Machine, host: str) -> Verdict | None:
+    """Refuse what cannot run, unless the environment says to ignore that.
+
+    Raises
+    ------
+    Incompatible
+        when it cannot run, with what would
+    GPUNotFound
+        when it asks for a card that the machine has not
+    """
+    found = verdict(environment, here, host)
+    if found and found.word == "cannot" and environment.compatibility == "check":
+        sentences = " ".join(reason.sentence for reason in found.reasons)
+        raise Incompatible(
+            f"{environment.display_name} cannot run on {host}. {sentences} To try all the same, set the field "
+            f'compatibility of the environment {environment.name} to "ignore".'
+        )
+    return found
+
+
+def chosen(environment: Environment, here: Machine, host: str) -> tuple[Card, ...]:
+    """The cards that an environment is to get; all that it asks for must be there if the machine shows any."""
+    gpus = environment.gpus
+    if gpus == "none":
+        return ()
+    if gpus == "all" or not here.cards:
+        return here.cards
+    if isinstance(gpus, int):
+        if gpus > len(here.cards):
+            raise GPUNotFound(f"{_asks(environment, f'{gpus} GPUs')}, and {host} has {len(here.cards)}: {_list(here)}.")
+        return here.cards[:gpus]
+    by_name = {name: card for card in here.cards for name in (str(card.index), card.uuid)}
+    if missing := [name for name in gpus if name not in by_name]:
+        raise GPUNotFound(f"{_asks(environment, f'GPU {missing[0]}')}, which {host} has not. It has {_list(here)}.")
+    return tuple(by_name[name] for name in gpus)
+
+
+def _asks(environment: Environment, what: str) -> str:
+    return f"The environment {environment.name} asks for {what} (gpus)"
+
+
+def _list(here: Machine) -> str:
+    return ", ".join(f"{card.index} ({card.name}, {card.uuid})" for card in here.cards)
