@@ -3,6 +3,7 @@ import { Notification } from '@jupyterlab/apputils';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { showCaveats } from './caveatsdialog';
 import { showLog } from './logdialog';
 import { KernelNotifications } from './notifications';
 import { Texts } from './texts';
@@ -22,7 +23,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const notifications = new KernelNotifications({
       manager: Notification.manager,
       texts,
-      showLog: (displayName, log) => void showLog(displayName, log, texts)
+      showLog: (displayName, log) => void showLog(displayName, log, texts),
+      showCaveats: (displayName, caveats) => void showCaveats(displayName, caveats, texts)
     });
     app.serviceManager.events.stream.connect((_, emission) => {
       notifications.handle(emission);

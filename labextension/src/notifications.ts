@@ -1,11 +1,14 @@
 import type { NotificationManager } from '@jupyterlab/apputils';
 
 import type { Texts } from './texts';
-import type { IKernelDead, IKernelStarting, KernelEvent } from './tokens';
+import type { IKernelDead, IKernelRunning, IKernelStarting, KernelEvent } from './tokens';
 import { parseKernelEvent } from './tokens';
 
 /** How long it stays to be seen that a slow start succeeded, in milliseconds. */
 const SUCCESS_SHOWN = 4000;
+
+/** How long it stays to be seen that there are caveats, in milliseconds; it is in the list of notifications afterwards. */
+const WARNING_SHOWN = 10000;
 
 /** A start that has not ended. */
 interface IStart {
@@ -22,6 +25,7 @@ export class KernelNotifications {
     this._manager = options.manager;
     this._texts = options.texts;
     this._showLog = options.showLog;
+    this._showCaveats = options.showCaveats;
   }
 
   /** After how many seconds a start is slow. */
@@ -53,6 +57,7 @@ export class KernelNotifications {
         break;
       case 'running':
         this._succeed(event.kernel_id, this._texts.running(event.display_name));
+        this._warn(event);
         break;
       case 'failed':
         // JupyterLab's own dialog tells why.
@@ -102,6 +107,25 @@ export class KernelNotifications {
     }
   }
 
+  private _warn({ display_name, caveats }: IKernelRunning): void {
+    // Once for each environment and page: a restart tells nothing new.
+    if (caveats.length === 0 || this._warned.has(display_name)) {
+      return;
+    }
+    this._warned.add(display_name);
+    this._manager.notify(this._texts.caveats(display_name, caveats.length), 'warning', {
+      autoClose: WARNING_SHOWN,
+      actions: [
+        {
+          label: this._texts.showCaveats,
+          callback: () => {
+            this._showCaveats(display_name, caveats);
+          }
+        }
+      ]
+    });
+  }
+
   private _mourn(event: IKernelDead): void {
     const { kernel_id, display_name, log } = event;
     const message = this._texts.dead(event);
@@ -145,6 +169,8 @@ export class KernelNotifications {
   private readonly _manager: KernelNotifications.IManager;
   private readonly _texts: Texts;
   private readonly _showLog: KernelNotifications.IOptions['showLog'];
+  private readonly _showCaveats: KernelNotifications.IOptions['showCaveats'];
+  private readonly _warned = new Set<string>();
   private readonly _starts = new Map<string, IStart>();
   private readonly _deaths = new Map<string, string>();
 }
@@ -158,5 +184,7 @@ export namespace KernelNotifications {
     texts: Texts;
     /** Show the last lines of a container's log. */
     showLog: (displayName: string, log: string) => void;
+    /** Show what is to be said of an environment on this machine. */
+    showCaveats: (displayName: string, caveats: string[]) => void;
   }
 }

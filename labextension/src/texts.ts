@@ -44,6 +44,26 @@ export class Texts {
     return this._trans.__('%1 is running', cut(displayName, LONGEST_NAME));
   }
 
+  /** That there is something to be said of an environment, though it runs. */
+  caveats(displayName: string, count: number): string {
+    return this._trans._n(
+      '%2 runs on this machine, with a caveat.',
+      '%2 runs on this machine, with %1 caveats.',
+      count,
+      cut(displayName, LONGEST_NAME)
+    );
+  }
+
+  /** The button that opens the caveats. */
+  get showCaveats(): string {
+    return this._trans.__('Show');
+  }
+
+  /** The title of the caveats. */
+  caveatsTitle(displayName: string): string {
+    return this._trans.__('%1 here', cut(displayName, LONGEST_NAME));
+  }
+
   /** Why a kernel died. */
   dead(event: IKernelDead): string {
     const trans = this._trans;

@@ -38,11 +38,17 @@ export interface IKernelDead extends IKernelEvent {
   log?: string;
 }
 
-export interface IKernelSettled extends IKernelEvent {
-  state: 'running' | 'failed';
+export interface IKernelRunning extends IKernelEvent {
+  state: 'running';
+  /** What is to be said of the environment on this machine, though it runs. */
+  caveats: string[];
 }
 
-export type KernelEvent = IKernelStarting | IKernelDead | IKernelSettled;
+export interface IKernelFailed extends IKernelEvent {
+  state: 'failed';
+}
+
+export type KernelEvent = IKernelStarting | IKernelRunning | IKernelDead | IKernelFailed;
 
 /**
  * Read an event of the server.
@@ -78,6 +84,7 @@ export function parseKernelEvent(emission: unknown): KernelEvent | null {
         ...numbers(emission, 'exit_code', 'memory_limit')
       };
     case 'running':
+      return { ...common, state, caveats: list(emission.caveats) };
     case 'failed':
       return { ...common, state };
     default:
@@ -102,6 +109,11 @@ function progress(value: unknown): { progress?: IPullProgress } {
     ...numbers(value, 'current', 'total', 'layers_done', 'layers')
   };
   return { progress: found };
+}
+
+/** The strings in a list. */
+function list(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter(item => typeof item === 'string') : [];
 }
 
 /** The named fields that are strings. */

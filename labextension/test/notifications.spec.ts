@@ -28,6 +28,7 @@ describe('KernelNotifications', () => {
   let manager: NotificationManager;
   let notifications: KernelNotifications;
   const showLog = vi.fn<KernelNotifications.IOptions['showLog']>();
+  const showCaveats = vi.fn<KernelNotifications.IOptions['showCaveats']>();
 
   /** What the person sees: type and message of each notification, newest first. */
   const shown = () => manager.notifications.map(n => [n.type, n.message]);
@@ -44,17 +45,42 @@ describe('KernelNotifications', () => {
   beforeEach(() => {
     vi.useFakeTimers();
     showLog.mockReset();
+    showCaveats.mockReset();
     manager = new NotificationManager();
     notifications = new KernelNotifications({
       manager,
       texts: new Texts(nullTranslator),
-      showLog
+      showLog,
+      showCaveats
     });
   });
 
   afterEach(() => {
     vi.useRealTimers();
     manager.dispose();
+  });
+
+  describe('caveats', () => {
+    const running = (...caveats: unknown[]) => event({ state: 'running', caveats });
+
+    it('are announced, and shown on request', () => {
+      notifications.handle(running('one', 2, 'two'));
+      expect(shown()).toEqual([['warning', 'TF 1.2.1 GPU runs on this machine, with 2 caveats.']]);
+      newest().options.actions?.[0]?.callback(new MouseEvent('click'));
+      expect(showCaveats).toHaveBeenCalledExactlyOnceWith('TF 1.2.1 GPU', ['one', 'two']);
+    });
+
+    it('are announced once for each environment', () => {
+      notifications.handle(running('one'));
+      notifications.handle(running('one'));
+      expect(shown()).toEqual([['warning', 'TF 1.2.1 GPU runs on this machine, with a caveat.']]);
+    });
+
+    it('are not missed where there are none', () => {
+      notifications.handle(running());
+      notifications.handle(event({ state: 'running' }));
+      expect(shown()).toEqual([]);
+    });
   });
 
   describe('a start', () => {
