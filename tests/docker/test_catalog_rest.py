@@ -1,0 +1,28 @@
+"""The catalog over REST."""
+
+from __future__ import annotations
+
+import platform
+
+from servers import OURS, Server
+
+
+async def test_each_image_has_a_verdict(server: Server) -> None:
+    model = await server.get(f"{OURS}/catalog")
+    images = {image["reference"]: image for image in model["images"]}
+    flagship = images["tensorflow/tensorflow:1.2.1-gpu-py3"]
+    assert (flagship["python"], flagship["cuda"]["version"], flagship["minimum_driver"]) == ("3.5", "8.0", "367.48")
+    assert {image["verdict"]["word"] for image in images.values()} <= {"works", "warns", "cannot"}
+    assert all(image["verdict"]["reasons"] for image in images.values())
+    assert model["best"] in images
+
+
+async def test_search(server: Server) -> None:
+    model = await server.get(f"{OURS}/catalog", search="1.2.1 gpu py3")
+    assert [image["reference"] for image in model["images"]] == ["tensorflow/tensorflow:1.2.1-gpu-py3"]
+
+
+async def test_machine(server: Server) -> None:
+    model = await server.get(f"{OURS}/machine")
+    assert model["architecture"] == platform.machine()
+    assert (model["driver"], model["cards"], model["problem"]) == (None, [], None)
