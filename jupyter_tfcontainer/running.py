@@ -106,9 +106,12 @@ class Record:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "state.json"
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Locked before it has its name: whoever sweeps takes a lock that nobody holds for one that was left behind.
+        new = folder / "lock.new"
+        descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._lock: IO[bytes] = os.fdopen(descriptor, "r+b")
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        new.rename(folder / "lock")
 
     def write(self, state: dict[str, Any]) -> None:
         """Replace what it says, so that a reader sees the old or the new and never a half."""

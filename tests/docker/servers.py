@@ -162,6 +162,13 @@ class Server:
         assert answer.status == 201, answer
         return str(answer.model["kernel"]["id"])
 
+    async def ahead(self, name: str) -> Message:
+        """Start a container that waits for a kernel."""
+        answer = await self.ask("POST", f"{OURS}/containers", {"environment": name})
+        assert answer.status == 201, answer
+        assert isinstance(answer.model, dict)
+        return answer.model
+
     async def containers(self) -> list[Message]:
         """The containers there are. Somebody may test beside us, as the same user on the same engine."""
         models = await self.get(f"{OURS}/containers")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -19,9 +20,12 @@ from kernels import TIMEOUT, until
 from servers import OURS, Server, Socket, session
 from traitlets.config import Config
 
-from jupyter_tfcontainer import manager
+from jupyter_tfcontainer import host, manager
+from jupyter_tfcontainer.running import Record
 
 BARE = "tfcontainer/python:bare"
+# So many, since it is a matter of microseconds.
+STARTS = 300
 # Each kernel ends by itself, once it has become ready and its event loop turns.
 STARTUP = "import os\nfrom tornado.ioloop import IOLoop\nIOLoop.current().call_later(0.2, os._exit, 3)\n"
 
@@ -125,6 +129,27 @@ async def test_start(server: Server, image: str, config: dict[str, Any], reason:
     assert not left(server.home)
 
 
+def test_sweep_does_not_take_a_start_for_what_a_crash_left(tmp_path: Path) -> None:
+    """Each process sweeps when it first meets the engine, at which moment it, or another, may start a container."""
+    ended = threading.Event()
+
+    def sweep() -> None:
+        while not ended.is_set():
+            host.sweep(set(), str(tmp_path))
+
+    thread = threading.Thread(target=sweep)
+    thread.start()
+    try:
+        for number in range(STARTS):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            with closing(Record(folder)):
+                assert (folder / "lock").exists(), number
+    finally:
+        ended.set()
+        thread.join()
+
+
 async def test_kernel_that_ends_before_it_is_ready(server: Server) -> None:
     """The answer carries what it said."""
     name = server.home.add("tf", MODERN)
@@ -224,7 +249,7 @@ async def test_restart_that_fails(server: Server, image: str, how: str) -> None:
 async def test_container_that_ends_ahead(server: Server) -> None:
     """One that waits for its kernel, and is killed."""
     server.home.add("tf", MODERN)
-    standby = (await server.ask("POST", f"{OURS}/containers", {"environment": "tf"})).model
+    standby = await server.ahead("tf")
     with closing(docker.APIClient()) as client:
         client.kill(standby["id"])
     await nothing_is_left(server.home)

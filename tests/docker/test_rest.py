@@ -117,7 +117,7 @@ async def test_standby_is_taken_by_the_next_kernel(server: Server) -> None:
 async def test_a_kernel_takes_no_standby_of_another_environment(server: Server) -> None:
     server.home.add("tf", MODERN)
     server.home.add("small", MODERN, memory="512m")
-    standby = (await server.ask("POST", CONTAINERS, {"environment": "tf"})).model
+    standby = await server.ahead("tf")
     kernel = await server.start("small")
     models = {model["environment"]: model for model in await server.containers()}
     assert models["tf"] == standby
@@ -141,8 +141,8 @@ async def test_deleted_container_takes_its_kernel_along(server: Server) -> None:
 
 async def test_standby_is_deleted(server: Server) -> None:
     server.home.add("tf", MODERN)
-    answer = await server.ask("POST", CONTAINERS, {"environment": "tf"})
-    assert (await server.ask("DELETE", f"{CONTAINERS}/{answer.model['id']}")).status == 204
+    standby = await server.ahead("tf")
+    assert (await server.ask("DELETE", f"{CONTAINERS}/{standby['id']}")).status == 204
     assert not server.home.containers()
 
 
@@ -200,7 +200,7 @@ async def test_what_cannot_be_done_says_why(server: Server) -> None:
     refused(answer, 404, "named none", "EnvironmentNotFound")
     answer = await server.ask("POST", CONTAINERS, {"environment": "bad"})
     refused(answer, 422, "not known: gpu", "EnvironmentInvalid")
-    standby = (await server.ask("POST", CONTAINERS, {"environment": "tf"})).model
+    standby = await server.ahead("tf")
     answer = await server.ask("POST", f"{CONTAINERS}/{standby['id']}/restart-fresh")
     refused(answer, 409, "No kernel", None)
     assert await server.container() == standby
@@ -234,7 +234,7 @@ async def test_containers_of_others(server: Server) -> None:
 
 async def test_polling_does_not_keep_an_unused_server_alive(server: Server) -> None:
     server.home.add("tf", MODERN)
-    standby = (await server.ask("POST", CONTAINERS, {"environment": "tf"})).model
+    standby = await server.ahead("tf")
     # Jupyter notes when the last request came that counts.
     await server.get("api/kernels")
     before = server.app.web_app.settings["api_last_activity"]
@@ -339,7 +339,7 @@ async def test_stop_of_the_server_removes_everything(server: Server, jp_serverap
     """A kernel, which ends in its own way, a container that waits for one, and a start under way."""
     server.home.add("tf", MODERN)
     server.home.add("late", MODERN)
-    kernel, _ = await asyncio.gather(server.start("tf"), server.ask("POST", CONTAINERS, {"environment": "late"}))
+    kernel, _ = await asyncio.gather(server.start("tf"), server.ahead("late"))
     assert len(server.home.containers()) == 2
     async with server.page(kernel) as page:
         await page.value("import atexit; _ = atexit.register(lambda: open('/notebooks/ended', 'w').close())")
