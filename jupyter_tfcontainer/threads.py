@@ -22,11 +22,12 @@ STARTS = 32
 
 
 class Threads:
-    """Two pools. Their threads start with the first call and end with :meth:`close`."""
+    """Two pools, and a thread that starts threads. All begin with the first call and end with :meth:`close`."""
 
     def __init__(self) -> None:
         self._calls = ThreadPoolExecutor(CALLS, "tfcontainer-call")
         self._starts = ThreadPoolExecutor(STARTS, "tfcontainer-start")
+        self._begin = ThreadPoolExecutor(1, "tfcontainer-begin")
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes as long as one answer of the engine."""
@@ -39,8 +40,20 @@ class Threads:
         return await asyncio.wrap_future(future)
 
     def start(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run something that may take minutes."""
-        return self._starts.submit(partial(function, *args, **kwargs))
+        """Run something that may take minutes.
+
+        A pool that lacks a thread waits until that runs, and on a machine where many kernels start this takes long
+        (measured: the longest stall of the event loop with 20 kernels). So the loop does not do it itself.
+        """
+        result: Future[T] = Future()
+        self._begin.submit(self._submit, result, partial(function, *args, **kwargs))
+        return result
+
+    def _submit(self, result: Future[T], work: Callable[[], T]) -> None:
+        try:
+            self._starts.submit(_settle, result, work)
+        except RuntimeError as error:  # the interpreter ends
+            result.set_exception(error)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that may take minutes, and wait for it."""
@@ -58,9 +71,18 @@ class Threads:
 
     def finish_starts(self) -> None:
         """Let no further start begin, and wait for those that are under way."""
+        self._begin.shutdown()
         self._starts.shutdown()
 
     def close(self) -> None:
         """End the threads, after what they are doing."""
-        self._starts.shutdown()
+        self.finish_starts()
         self._calls.shutdown()
+
+
+def _settle(result: Future[T], work: Callable[[], T]) -> None:
+    if result.set_running_or_notify_cancel():
+        try:
+            result.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
+            result.set_exception(error)
