@@ -14,6 +14,7 @@
     │   ├── GPURouteMissing         the engine cannot hand over a GPU
     │   └── GPUNotFound             the machine has no such card
     ├── Incompatible                what the image has cannot run on this machine
+    ├── WorkspaceRefused            it is a folder that no notebook may see
     ├── ImageError
     │   ├── ImageMissing            not there, and it may not or cannot be pulled
     │   ├── ImagePullFailed
@@ -90,6 +91,10 @@ class Incompatible(TFContainerError):
     """What the image has cannot run on this machine."""
 
 
+class WorkspaceRefused(TFContainerError):
+    """The workspace is a folder that no notebook may see."""
+
+
 class ImageError(TFContainerError):
     """Something is wrong with an image."""
 
@@ -135,6 +140,7 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
     GPUError: HTTPStatus.CONFLICT,
     Incompatible: HTTPStatus.CONFLICT,
+    WorkspaceRefused: HTTPStatus.CONFLICT,
     ImageError: HTTPStatus.CONFLICT,
     TFContainerError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

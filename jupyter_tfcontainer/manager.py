@@ -22,7 +22,14 @@ from . import events, host, workspace
 from .containers import Folders
 from .engine import Engine, candidates, connect, labels
 from .environments import Environment
-from .errors import ContainerError, ContainerNotFound, EngineNotSupported, KernelFailed, TFContainerError
+from .errors import (
+    ContainerError,
+    ContainerNotFound,
+    EngineNotSupported,
+    KernelFailed,
+    TFContainerError,
+    WorkspaceRefused,
+)
 from .events import KernelEvents
 from .images import Images
 from .running import Exit, Kernel, RunningContainer
@@ -174,8 +181,8 @@ class ContainerManager(SingletonConfigurable):
             with what to do; nothing is left behind
         """
         tell = KernelEvents(self._tell, kernel_id, environment)
-        workspace_ = _workspace(root)
         try:
+            workspace_ = _workspace(root)
             if previous and previous.alive and not fresh and previous.environment == environment:
                 container = previous
             elif previous:
@@ -495,8 +502,21 @@ _HOW = {
 
 
 def _workspace(root: Path) -> Workspace:
-    """The workspace on a host folder."""
-    return Workspace(root.expanduser().resolve(), host.private_folders())
+    """The workspace on a host folder.
+
+    Raises
+    ------
+    WorkspaceRefused
+        when that folder is one of Jupyter's own, or in one: what lies there decides what runs outside the container
+    """
+    folder, private = root.expanduser().resolve(), host.private_folders()
+    for one in private:
+        if one in (folder, *folder.parents):
+            raise WorkspaceRefused(
+                f"The folder {folder} belongs to Jupyter itself (it keeps its configuration or kernels in {one}), and "
+                f"no notebook in a container may see that. Start JupyterLab on another folder."
+            )
+    return Workspace(folder, private)
 
 
 def _own_configuration(log: Logger | LoggerAdapter[Any]) -> Config:

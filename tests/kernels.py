@@ -70,12 +70,14 @@ def connected(manager: KernelManager) -> Iterator[BlockingKernelClient]:
 def kernel(name: str, **kwargs: Any) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
     """A kernel and a client of it, both gone afterwards."""
     manager = KernelManager(kernel_name=name)
-    manager.start_kernel(**kwargs)
     try:
-        with connected(manager) as client:
-            yield manager, client
+        manager.start_kernel(**kwargs)
+        try:
+            with connected(manager) as client:
+                yield manager, client
+        finally:
+            manager.shutdown_kernel(now=True)
     finally:
-        manager.shutdown_kernel(now=True)
         manager.context.destroy()
 
 

@@ -25,6 +25,7 @@ STATUS = {
     "GPURouteMissing": 409,
     "GPUNotFound": 409,
     "Incompatible": 409,
+    "WorkspaceRefused": 409,
     "ImageError": 409,
     "ImageMissing": 409,
     "ImagePullFailed": 409,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import closing
 
 import pytest
-from homes import LEGACY, MODERN, Home
+from homes import LEGACY, MODERN, Home, engine_client
 from jupyter_client.manager import AsyncKernelManager
 from kernels import TIMEOUT, kernel, run, value
 
+from jupyter_tfcontainer.errors import WorkspaceRefused
 from jupyter_tfcontainer.provisioner import TFContainerProvisioner
 
 IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
@@ -97,12 +99,9 @@ def test_restart_in_a_fresh_container(home: Home) -> None:
 
 
 def test_killed_container_is_replaced_at_restart(home: Home) -> None:
-    import docker
-
     with kernel(home.add("tf", LEGACY)) as (manager, client):
-        engine = docker.APIClient()
-        engine.kill(home.containers()[0]["Id"])
-        engine.close()
+        with closing(engine_client()) as engine:
+            engine.kill(home.containers()[0]["Id"])
         manager.restart_kernel(now=True)
         client.wait_for_ready(timeout=TIMEOUT)
         assert value(client, "print(1)") == "1"
@@ -139,12 +138,9 @@ def test_polite_shutdown_lets_the_interpreter_end(home: Home) -> None:
 
 
 def test_nothing_is_open_and_nothing_is_to_be_gained(home: Home) -> None:
-    import docker
-
     with kernel(home.add("tf", LEGACY)) as (_, client):
-        engine = docker.APIClient()
-        config = engine.inspect_container(home.containers()[0]["Id"])
-        engine.close()
+        with closing(engine_client()) as engine:
+            config = engine.inspect_container(home.containers()[0]["Id"])
         assert not config["HostConfig"]["PortBindings"]
         assert config["HostConfig"]["Privileged"] is False
         status = value(client, "print(open('/proc/self/status').read())")
@@ -164,3 +160,11 @@ def test_jupyters_own_folders_are_hidden(home: Home) -> None:
         result = run(client, f"os.mkdir({str(home.data / 'kernels')!r})")
         assert result.error.startswith("OSError")
     assert (home.data / "kernels" / name / "kernel.json").exists()
+
+
+@pytest.mark.parametrize("below", [False, True], ids=["itself", "below"])
+def test_jupyters_own_folder_is_no_workspace(home: Home, below: bool) -> None:
+    folder = home.data / "kernels" if below else home.data
+    name = home.add("tf", LEGACY)
+    with pytest.raises(WorkspaceRefused, match="Start JupyterLab on another folder"), kernel(name, cwd=str(folder)):
+        pass
