@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import jupyter_core.paths
 import pytest
 from homes import Home, temporary_home
+from jupyter_server.serverapp import ServerApp
+from servers import Server
+from traitlets.config import Config
 
 from jupyter_tfcontainer.manager import ContainerManager
 
@@ -26,3 +33,48 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         if ContainerManager.initialized():
             ContainerManager.instance().close()
         os.chdir("/")
+
+
+@pytest.fixture
+def jp_nbconvert_templates() -> None:
+    """Nothing is converted here, so the templates need not be copied for each test."""
+
+
+@pytest.fixture
+def jp_environ(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's folders are the home's, and those of the system and the virtual environment are out of sight."""
+    for name in ("SYSTEM_JUPYTER_PATH", "ENV_JUPYTER_PATH", "SYSTEM_CONFIG_PATH", "ENV_CONFIG_PATH"):
+        monkeypatch.setattr(jupyter_core.paths, name, [])
+
+
+@pytest.fixture
+def jp_root_dir(home: Home) -> Path:
+    return home.workspace
+
+
+@pytest.fixture
+def jp_server_config() -> Config:
+    return Config(
+        {
+            "ServerApp": {
+                "jpserver_extensions": {"jupyter_tfcontainer": True, "jupyter_server_terminals": False},
+                "allow_unauthenticated_access": False,
+            },
+            # A test need not wait as long as a person can.
+            "KernelRestarter": {"time_to_dead": 0.1},
+        }
+    )
+
+
+@pytest.fixture
+def jp_serverapp(jp_serverapp: ServerApp, jp_asyncio_loop: asyncio.AbstractEventLoop) -> Iterator[ServerApp]:
+    """The server is stopped before the home looks at what is left."""
+    yield jp_serverapp
+    jp_asyncio_loop.run_until_complete(jp_serverapp._cleanup())
+    jp_serverapp.kernel_manager.context.destroy()
+    ServerApp.clear_instance()
+
+
+@pytest.fixture
+def server(home: Home, jp_serverapp: ServerApp, jp_fetch: Any, jp_ws_fetch: Any) -> Server:
+    return Server(jp_serverapp, home, jp_fetch, jp_ws_fetch)
