@@ -7,6 +7,7 @@ from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 
+from . import store
 from .events import KERNEL_STATE, SCHEMAS
 from .handlers import default_handlers
 from .manager import ContainerManager
@@ -27,6 +28,7 @@ class TFContainerApp(ExtensionApp):
         manager.in_server = True
         manager.listen(self._emit)
         self.settings["tfcontainer_manager"] = manager
+        store.filter_hidden(self._server.kernel_spec_manager)
         for schema in sorted(SCHEMAS.glob("*.yaml")):
             self._server.event_logger.register_event_schema(schema)
 

@@ -6,20 +6,34 @@ Pure: nothing is asked, nothing is done.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from . import __version__, workspace
 from .engine import EngineFacts, gpu, labels
 from .environments import Environment
-from .workspace import Workspace, bind
+from .workspace import Mount, Workspace, bind, masks
 
 # A CUDA compute cache that holds every kernel of TensorFlow for a card that its wheel has no machine code for;
 # NVIDIA's own limit is 4 GiB.
 CUDA_CACHE_SIZE = 4 * 1024**3 - 1
 
+# What the engines say of a value that they refuse (measured on Docker 20.10), and which field that came from.
+REFUSALS = (
+    ("platform", r"platform|exec format error"),
+    ("cpus", r"Range of CPUs"),
+    ("ulimits", r"[ru]limit|too many open files"),
+    ("memory", r"memory limit|OOM-killed|memory\.limit_in_bytes|memory\.max"),
+    ("user", r"unable to find user|uids and gids must be"),
+    ("devices", r"custom device|device type|device nodes|mknod"),
+    ("mounts", r"mount"),
+    ("shm_size", r"shm"),
+)
+# Fields that keep no container from running, or have errors of their own.
+BLAMELESS = ("image", "gpus", "pull_policy", "compatibility", "ports", "secrets")
 
 # passwd(5), group(5)
 PASSWD_FIELDS = 7
@@ -90,6 +104,7 @@ def create_arguments(
     person: Person,
     folders: Folders,
     orphan_timeout: float,
+    device_groups: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """The create arguments in the engine's own words (Docker's API reference, "Create a container").
 
@@ -109,29 +124,41 @@ def create_arguments(
         where sockets and home are
     orphan_timeout
         seconds without an owner after which the container ends itself
+    device_groups
+        groups that may use the devices
     """
+    user = kernel_user(environment, person, facts)
     supervisor = {
         "control": str(folders.run_inside / "control.sock"),
         "orphan_timeout": orphan_timeout,
-        "checks": [str(place) for place in (*workspace_.places, workspace.HOME)],
-        "preload": [],
+        "checks": [
+            *map(str, (*workspace_.places, workspace.HOME)),
+            *(mount.target for mount in environment.mounts),
+        ],
+        "preload": list(environment.preload),
+        # Another user than the person is to let the person in: who else comes so far is the folder's business.
+        "shared": is_another(environment, person, facts),
+        "keep_nofile": "nofile" in environment.ulimits,
     }
     host = {
         "Mounts": [
             *workspace_.mounts,
+            *_own_mounts(environment, workspace_.masked),
             bind(folders.home, workspace.HOME),
             bind(folders.run, folders.run_inside),
-            {**bind(folders.programs, workspace.PROGRAMS), "ReadOnly": True},
+            bind(folders.programs, workspace.PROGRAMS, read_only=True),
         ],
         "NetworkMode": "none" if environment.network == "none" else "default",
         "ShmSize": environment.shm_size,
         # SELinux would deny the mounts; the alternative is to relabel the person's files.
         "SecurityOpt": ["no-new-privileges", "label=disable"],
-        "GroupAdd": [] if facts.rootless else [str(group) for group in person.groups],
+        "GroupAdd": [str(group) for group in _groups(user, () if facts.rootless else device_groups)],
         "Memory": environment.memory or 0,
         # No swap on top: the limit is the limit.
         "MemorySwap": environment.memory or 0,
-        "NanoCpus": int((environment.cpus or 0) * 1e9),
+        "NanoCpus": nano_cpus(environment),
+        "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in environment.ulimits.items()],
+        "Devices": [_device(one) for one in environment.devices],
         **gpu.host_config(environment.gpus, gpu.choose_route(facts)),
     }
     if facts.log_driver == "json-file":
@@ -139,10 +166,16 @@ def create_arguments(
     return {
         "Image": image["Id"],
         # The image's ENTRYPOINT stays: NVIDIA's and conda's set up libraries there.
-        "Cmd": ["sh", str(workspace.PROGRAMS / "start.sh"), json.dumps(supervisor)],
-        "User": "0:0" if facts.rootless else f"{person.uid}:{person.gid}",
+        "Cmd": [
+            "sh",
+            str(workspace.PROGRAMS / "start.sh"),
+            json.dumps(supervisor),
+            *([environment.python, "search", environment.python] if environment.python else []),
+        ],
+        "User": f"{user.uid}:{user.gid}",
         "WorkingDir": str(workspace.NOTEBOOKS),
-        "Env": [f"{name}={value}" for name, value in _variables(environment, image, person, facts).items()],
+        "Env": [f"{name}={value}" for name, value in _variables(environment, image, user).items()],
+        "ExposedPorts": {f"{port}/tcp": {} for port in environment.ports},
         "Labels": {
             labels.VERSION: __version__,
             labels.ENVIRONMENT: environment.name,
@@ -154,15 +187,83 @@ def create_arguments(
     }
 
 
-def _variables(
-    environment: Environment, image: Mapping[str, Any], person: Person, facts: EngineFacts
-) -> dict[str, str]:
+def kernel_user(environment: Environment, person: Person, facts: EngineFacts) -> Person:
+    """Who the kernel is inside.
+
+    On a rootless engine root inside *is* the person outside, and groups of outside mean nothing.
+    """
+    if environment.user == "root" or (environment.user == "me" and facts.rootless):
+        user = replace(person, uid=0, gid=0, groups=(), name="root")
+    elif environment.user == "me":
+        user = person
+    else:
+        uid, gid = map(int, environment.user.split(":"))
+        same = (uid, gid) == (person.uid, person.gid) and not facts.rootless
+        user = person if same else replace(person, uid=uid, gid=gid, groups=(), name=f"user{uid}" if uid else "root")
+    return replace(user, groups=_groups(user, environment.groups))
+
+
+def is_another(environment: Environment, person: Person, facts: EngineFacts) -> bool:
+    """Whether the kernel is another user than the person, as seen from outside."""
+    return kernel_user(environment, person, facts).uid != (0 if facts.rootless else person.uid)
+
+
+def _groups(user: Person, more: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((*user.groups, *more)))
+
+
+def nano_cpus(environment: Environment) -> int:
+    """The limit of processors as the engine counts it."""
+    return int((environment.cpus or 0) * 1e9)
+
+
+def dropped(environment: Environment, host: Mapping[str, Any]) -> str | None:
+    """The field that the engine left out of a container without a word, or None.
+
+    Parameters
+    ----------
+    environment
+        what was asked for
+    host
+        the container's ``HostConfig``, as the engine has it
+    """
+    asked = {"memory": ("Memory", environment.memory or 0), "cpus": ("NanoCpus", nano_cpus(environment))}
+    return next((name for name, (key, value) in asked.items() if value and host.get(key) != value), None)
+
+
+def refused_field(environment: Environment, explanation: str) -> str | None:
+    """The field that an engine means when it refuses a container, or None where that is not clear."""
+    asked = environment.asked
+    return next((name for name, words in REFUSALS if name in asked and re.search(words, explanation)), None)
+
+
+def blame(environment: Environment) -> str:
+    """What of an environment may be to blame, for an error that says nothing of it."""
+    words = [f"{name}: {value!r}" for name, value in environment.asked.items() if name not in BLAMELESS]
+    return f"The environment {environment.name} says {', '.join(words)}. " if words else ""
+
+
+def _own_mounts(environment: Environment, masked: tuple[Path, ...]) -> list[Mount]:
+    mounts: list[Mount] = []
+    for mount in environment.mounts:
+        source, target = Path(mount.source), PurePosixPath(mount.target)
+        mounts += [bind(source, target, read_only=mount.read_only), *masks(source, target, masked)]
+    return mounts
+
+
+def _device(device: str) -> dict[str, str]:
+    """A device in the engine's words, from ``HOST[:CONTAINER[:rwm]]``."""
+    outside, _, rest = device.partition(":")
+    inside, _, rights = rest.partition(":")
+    return {"PathOnHost": outside, "PathInContainer": inside or outside, "CgroupPermissions": rights or "rwm"}
+
+
+def _variables(environment: Environment, image: Mapping[str, Any], user: Person) -> dict[str, str]:
     theirs = dict(item.split("=", 1) for item in image["Config"].get("Env") or [] if "=" in item)
-    name = "root" if facts.rootless else person.name
     variables = {
         "HOME": str(workspace.HOME),
-        "USER": name,
-        "LOGNAME": name,
+        "USER": user.name,
+        "LOGNAME": user.name,
         # One for each image and, by its own subfolders, each Python version: packages built for one do not load in
         # another.
         "PYTHONUSERBASE": str(workspace.HOME / ".local" / f"image-{image['Id'].removeprefix('sha256:')[:12]}"),
@@ -176,8 +277,8 @@ def _variables(
     }
     if not {"LANG", "LC_ALL", "LC_CTYPE"} & theirs.keys():
         variables["LANG"] = "C.UTF-8"
-    if person.timezone:
-        variables["TZ"] = person.timezone
+    if user.timezone:
+        variables["TZ"] = user.timezone
     return {**variables, **environment.env}
 
 

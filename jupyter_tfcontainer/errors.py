@@ -5,6 +5,9 @@
     TFContainerError
     ├── EnvironmentInvalid          a kernelspec asks for something that is not there or ill-typed
     ├── EnvironmentNotFound
+    ├── EnvironmentExists           there is another of that name, which would be overwritten
+    ├── EnvironmentReadOnly         it is not the person's own
+    ├── PolicyRefused               the administrator does not allow it
     ├── EngineError
     │   ├── EngineNotFound          nothing answers where an engine should
     │   ├── EnginePermissionDenied  it is there, and this person may not talk to it
@@ -21,6 +24,7 @@
     │   └── IPykernelMissing        nothing in the image can be a kernel
     └── ContainerError
         ├── ContainerNotFound
+        ├── ContainerNameTaken      another container has the name that this one is to have
         ├── ContainerEnded          it ended before its kernel was there
         ├── MountMissing            the folder inside is not the folder outside
         └── KernelFailed            the kernel ended before it was ready
@@ -53,6 +57,18 @@ class EnvironmentInvalid(TFContainerError):
 
 class EnvironmentNotFound(TFContainerError):
     """No kernelspec of that name runs in a container."""
+
+
+class EnvironmentExists(TFContainerError):
+    """There is another environment of that name, which would be overwritten."""
+
+
+class EnvironmentReadOnly(TFContainerError):
+    """The environment is not the person's own to change."""
+
+
+class PolicyRefused(TFContainerError):
+    """The administrator does not allow it."""
 
 
 class EngineError(TFContainerError):
@@ -119,6 +135,10 @@ class ContainerNotFound(ContainerError):
     """No container of ours has that id."""
 
 
+class ContainerNameTaken(ContainerError):
+    """Another container has the name that this one is to have."""
+
+
 class ContainerEnded(ContainerError):
     """The container ended before its kernel was there."""
 
@@ -135,7 +155,11 @@ class KernelFailed(ContainerError):
 HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     EnvironmentInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     EnvironmentNotFound: HTTPStatus.NOT_FOUND,
+    EnvironmentExists: HTTPStatus.CONFLICT,
+    EnvironmentReadOnly: HTTPStatus.CONFLICT,
+    PolicyRefused: HTTPStatus.FORBIDDEN,
     ContainerNotFound: HTTPStatus.NOT_FOUND,
+    ContainerNameTaken: HTTPStatus.CONFLICT,
     EngineFailed: HTTPStatus.BAD_GATEWAY,
     EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
     GPUError: HTTPStatus.CONFLICT,

@@ -7,12 +7,16 @@ import os
 import pwd
 import secrets
 import shutil
-from pathlib import Path
+import stat
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
 
 from .containers import Folders, Person
-from .errors import ContainerError
+from .environments import Environment, MountPoint
+from .errors import ContainerError, EnvironmentInvalid
+from .workspace import NOTEBOOKS, Workspace
 
 # A Unix socket's path has 108 bytes with its end (unix(7), sun_path).
 SOCKET_PATH_LIMIT = 107
@@ -77,10 +81,87 @@ def container_folders(environment: str, state_dir: str) -> Folders:
     )
 
 
-def make(folders: Folders, masked: tuple[Path, ...], root: Path) -> None:
+def locate(environment: Environment, workspace: Workspace) -> Environment:
+    """An environment with the real paths of what it asks for on this machine.
+
+    Raises
+    ------
+    EnvironmentInvalid
+        when something is not there, or must not be given to a container
+    """
+    return replace(
+        environment,
+        mounts=tuple(_located_mount(environment, mount, workspace) for mount in environment.mounts),
+        devices=tuple(_located_device(environment, device) for device in environment.devices),
+    )
+
+
+def _located_mount(environment: Environment, mount: MountPoint, workspace: Workspace) -> MountPoint:
+    says = f"The environment {environment.name} says mounts"
+    try:
+        source = Path(mount.source).expanduser().resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: no such user, or links in a circle
+        raise EnvironmentInvalid(
+            f"{says}: source {mount.source!r}, which is not on {os.uname().nodename}. Make it, or correct the path. "
+            f"({error})"
+        ) from error
+    if folder := next((one for one in workspace.masked if source.is_relative_to(one)), None):
+        raise EnvironmentInvalid(
+            f"{says}: source {mount.source!r}, which is in {folder}: Jupyter's own folders are for no kernel."
+        )
+    target = PurePosixPath(mount.target)
+    for place in workspace.places:
+        if target == place:
+            raise EnvironmentInvalid(f"{says}: target {mount.target!r}, where the workspace is. Pick another.")
+        # The engine would make it, as root.
+        if target.is_relative_to(place) and not (workspace.root / target.relative_to(place)).exists():
+            raise EnvironmentInvalid(
+                f"{says}: target {mount.target!r}, which is in the workspace (at {NOTEBOOKS}) and is not there. Make "
+                f"it, or pick a target elsewhere."
+            )
+    return replace(mount, source=str(source))
+
+
+def _located_device(environment: Environment, device: str) -> str:
+    outside, _, rest = device.partition(":")
+    real = os.path.realpath(outside)
+    try:
+        mode = Path(real).stat().st_mode
+    except OSError as error:
+        raise EnvironmentInvalid(
+            f"The environment {environment.name} says devices: {outside!r}, which is not on {os.uname().nodename}. See "
+            f"that it is plugged in and its driver is loaded. ({error})"
+        ) from error
+    if not (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
+        raise EnvironmentInvalid(f"The environment {environment.name} says devices: {outside!r}, which is no device.")
+    inside, _, rights = rest.partition(":")
+    return f"{real}:{inside or outside}:{rights or 'rwm'}"
+
+
+def usable_devices(environment: Environment) -> frozenset[str]:
+    """The host's devices of an environment that this person may use without a container."""
+    devices = {device.partition(":")[0] for device in environment.devices}
+    return frozenset(device for device in devices if os.access(device, os.R_OK | os.W_OK))
+
+
+def device_groups(environment: Environment) -> tuple[int, ...]:
+    """The groups that may use an environment's devices."""
+    return tuple(sorted({Path(device.partition(":")[0]).stat().st_gid for device in environment.devices}))
+
+
+def make(folders: Folders, masked: tuple[Path, ...], root: Path, *, shared: bool = False) -> None:
     """Make a container's folders, readable by this user only.
 
     Those that are to be hidden from it are made as well: else the engine would make them, as root.
+
+    Parameters
+    ----------
+    folders
+        what to make
+    masked, root
+        what is to be hidden where it lies in that folder
+    shared
+        whether the container runs as another user, who is to write to them: they lie in folders that are closed
     """
     state_root = folders.state.parent
     state_root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,7 +174,11 @@ def make(folders: Folders, masked: tuple[Path, ...], root: Path) -> None:
     # What the container before it left there is not to be trusted: it could write to it.
     shutil.rmtree(folders.run, ignore_errors=True)
     folders.run.mkdir(mode=0o700, parents=True)
-    folders.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folders.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folders.home.parent.chmod(0o700)
+    folders.home.mkdir(mode=0o700, exist_ok=True)
+    for folder in (folders.run, folders.home):
+        folder.chmod(0o777 if shared else 0o700)
     for folder in masked:
         if root in (folder, *folder.parents):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from typing import Any
 from .engine import Engine
 from .engine.pulls import Progress
 from .environments import Environment
-from .errors import ImageMissing, ImagePullFailed
+from .errors import ImageError, ImageMissing, ImagePullFailed
 
 OnProgress = Callable[[Progress], None]
 
@@ -25,7 +25,7 @@ class Images:
         self._engine = engine
         self._lock = threading.Lock()
         self._closed = False
-        self._pulls: dict[str, tuple[Future[None], list[OnProgress]]] = {}
+        self._pulls: dict[tuple[str, str | None], tuple[Future[None], list[OnProgress]]] = {}
 
     def ensure(
         self, environment: Environment, before_pull: Callable[[], None], on_progress: OnProgress
@@ -47,7 +47,12 @@ class Images:
             with what to do
         """
         image = self._engine.image(environment.image)
+        other = image if image and not _is_for(environment.platform, image) else None
+        if other:
+            image = None
         if environment.pull_policy == "never" and image is None:
+            if other:
+                raise ImageMissing(_only_for(environment, other))
             raise ImageMissing(
                 f"The image {environment.image} is not on {self._engine.facts.host}, and {environment.display_name} "
                 f"never pulls it (pull_policy). Fetch it there: `docker pull {environment.image}`, or `docker load` "
@@ -55,43 +60,65 @@ class Images:
             )
         if environment.pull_policy == "always" or image is None:
             before_pull()
-            self._pull(environment.image, on_progress)
+            try:
+                self._pull(environment.image, environment.platform, on_progress)
+            except ImageError as error:
+                if other:
+                    raise type(error)(f"{_only_for(environment, other)} {error}") from error
+                raise
             image = self._engine.image(environment.image)
             if image is None:
                 raise ImageMissing(
                     f"The image {environment.image} was pulled and removed again before it could be used. Start once "
                     f"more."
                 )
+            if not _is_for(environment.platform, image):
+                raise ImageMissing(_only_for(environment, image))
         return image
 
     def close(self) -> None:
         """Cancel what goes on, at its next sign of progress."""
         self._closed = True
 
-    def _pull(self, reference: str, on_progress: OnProgress) -> None:
+    def _pull(self, reference: str, platform: str | None, on_progress: OnProgress) -> None:
+        key = (reference, platform)
         with self._lock:
-            others = self._pulls.get(reference)
+            others = self._pulls.get(key)
             if others:
                 done, listeners = others
                 listeners.append(on_progress)
             else:
-                done, listeners = self._pulls[reference] = (Future(), [on_progress])
+                done, listeners = self._pulls[key] = (Future(), [on_progress])
         if others:
             done.result()
             return
         try:
-            for progress in self._engine.pull(reference):
+            for progress in self._engine.pull(reference, platform):
                 if self._closed:
                     raise ImagePullFailed(f"The pull of {reference} was cancelled: this program ends.")
                 for listener in tuple(listeners):
                     listener(progress)
         except BaseException as error:
-            self._finish(reference)
+            self._finish(key)
             done.set_exception(error)
             raise
-        self._finish(reference)
+        self._finish(key)
         done.set_result(None)
 
-    def _finish(self, reference: str) -> None:
+    def _finish(self, key: tuple[str, str | None]) -> None:
         with self._lock:
-            del self._pulls[reference]
+            del self._pulls[key]
+
+
+def _only_for(environment: Environment, image: dict[str, Any]) -> str:
+    return (
+        f"The environment {environment.name} says platform: {environment.platform!r}, and the image "
+        f"{environment.image} is there for {image['Os']}/{image['Architecture']} only."
+    )
+
+
+def _is_for(platform: str | None, image: dict[str, Any]) -> bool:
+    """Whether an image is for a platform; one without a variant fits whatever variant is asked for."""
+    asked = (platform or "").split("/")
+    has = (image.get("Os"), image.get("Architecture"), image.get("Variant"))
+    return platform is None or all(not there or one == there for one, there in zip(asked, has, strict=False))

@@ -7,20 +7,25 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime, timezone
 from logging import Logger, LoggerAdapter
 from pathlib import Path
 from typing import Any
 
-from jupyter_core.paths import jupyter_config_path
-from traitlets import Float, Unicode
+from jupyter_core import paths
+from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, validate
 from traitlets.config import Config, SingletonConfigurable
 from traitlets.config.application import Application
 
-from . import events, host, workspace
-from .containers import Folders
+from . import environments, events, execs, host, machine, store, workspace
+from .containers import Folders, blame
 from .engine import Engine, candidates, connect, labels
+from .engine.execs import Exec
 from .environments import Environment
 from .errors import (
     ContainerError,
@@ -32,7 +37,8 @@ from .errors import (
 )
 from .events import KernelEvents
 from .images import Images
-from .running import Exit, Kernel, RunningContainer
+from .policy import Machine, Policy
+from .running import Exit, Kernel, RunningContainer, recorded
 from .starter import LOG_LINES, Starter, last_lines
 from .supervisor.client import Message
 from .threads import Threads
@@ -72,10 +78,57 @@ class ContainerManager(SingletonConfigurable):
         1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
     ).tag(config=True)
 
+    # What an administrator lets people run (policy.py).
+
+    allowed_images = List(
+        Unicode(),
+        ["*"],
+        help="Patterns, such as 'tensorflow/*', of which an image's name with registry and tag must match one.",
+    ).tag(config=True)
+    allowed_mount_roots = List(
+        Unicode(), ["/"], help="Folders, in one of which the workspace and each of an environment's mounts must lie."
+    ).tag(config=True)
+    allow_root = Bool(
+        help="Whether a kernel may be root, or any other user than the person, or in groups that the person is not in. "
+        "Where the person is root, or the engine is rootless, it may in any case."
+    ).tag(config=True)
+    allowed_devices = List(
+        Unicode(),
+        None,
+        allow_none=True,
+        help="Patterns, such as '/dev/video*', of which a device must match one. None: those that the person may use "
+        "without a container.",
+    ).tag(config=True)
+    max_memory = Union(
+        [Int(), Unicode()],
+        default_value=None,
+        allow_none=True,
+        help="The most memory that a container may use, in bytes or such as '8g'; one without a limit gets this one.",
+    ).tag(config=True)
+    max_cpus = Float(
+        None,
+        allow_none=True,
+        help="The most processors that a container may use; one that sets no limit gets this one.",
+    ).tag(config=True)
+    max_gpus = Int(None, allow_none=True, help="The most GPUs that a container may get.").tag(config=True)
+    max_containers = Int(None, allow_none=True, help="How many containers a person may have at a time.").tag(
+        config=True
+    )
+
+    @validate("max_memory")
+    def _size(self, proposal: Any) -> int | None:
+        if proposal["value"] is None:
+            return None
+        try:
+            return int(environments.READERS["memory"](proposal["value"]))
+        except ValueError as error:
+            raise TraitError(f"ContainerManager.max_memory must be {error}, not {proposal['value']!r}.") from None
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        config = _own_configuration(self.log)
+        config, self._enforced, self._files = _own_configuration(self.log)
         config.merge(self.config)
+        config.merge(Config(ContainerManager=self._enforced))
         self.config = config
         #: Whether a Jupyter server owns what runs.
         self.in_server = False
@@ -85,6 +138,9 @@ class ContainerManager(SingletonConfigurable):
         self._containers: dict[str, RunningContainer] = {}
         self._listeners: list[events.Listener] = []
         self._launches = 0
+        # Held while it is counted whether one more container may be started.
+        self._admission = threading.Lock()
+        self._starting: set[str] = set()
 
     # The engine.
 
@@ -119,7 +175,9 @@ class ContainerManager(SingletonConfigurable):
 
     # Starting.
 
-    def start(self, environment: Environment, root: Path) -> RunningContainer:
+    def start(
+        self, environment: Environment, root: Path, *, listener: events.Listener | None = None, standby: bool = True
+    ) -> RunningContainer:
         """Start a container ahead: the next launch of that environment on that workspace takes it.
 
         Parameters
@@ -128,6 +186,10 @@ class ContainerManager(SingletonConfigurable):
             what to start
         root
             the workspace's folder
+        listener
+            is told how the start gets on
+        standby
+            whether it waits for a launch; else it is for something else, and stays until it is removed
 
         Raises
         ------
@@ -135,9 +197,14 @@ class ContainerManager(SingletonConfigurable):
             with what to do; nothing is left behind
         """
         # There is no kernel whose state could be told: whoever asked for the container waits for the answer.
-        silent = KernelEvents(lambda _: None, "", environment)
-        container = self._start(environment, _workspace(root), None, silent)
-        self._expire(container, self.standby_timeout)
+        tell = KernelEvents(listener or (lambda _: None), "", environment)
+        workspace_ = _workspace(root)
+        environment = self._admit(environment, workspace_)
+        container = self._start(environment, workspace_, None, tell)
+        if standby:
+            self._expire(container, self.standby_timeout)
+        else:
+            container.standby = False
         return container
 
     def launch(
@@ -183,6 +250,9 @@ class ContainerManager(SingletonConfigurable):
         tell = KernelEvents(self._tell, kernel_id, environment)
         try:
             workspace_ = _workspace(root)
+            environment = self._admit(environment, workspace_)
+            # Not in the container's own variables, which whoever may talk to the engine can read.
+            env = {**env, **store.secret_values(environment)}
             if previous and previous.alive and not fresh and previous.environment == environment:
                 container = previous
             elif previous:
@@ -213,18 +283,68 @@ class ContainerManager(SingletonConfigurable):
         """Connection information for a kernel, as seen from this side."""
         return _connection(str(container.folders.run / "k"), key, signature_scheme)
 
+    @property
+    def policy(self) -> Policy:
+        """What an administrator lets people run.
+
+        What the system's own configuration says cannot be changed by the person's, nor on a command line.
+        """
+        rules = {name: self._enforced.get(name, getattr(self, name)) for name in _RULES}
+        for name in ("allowed_images", "allowed_devices"):
+            rules[name] = None if rules[name] is None else tuple(rules[name])
+        rules["allowed_mount_roots"] = tuple(Path(root).expanduser().resolve() for root in rules["allowed_mount_roots"])
+        if rules["max_memory"] is not None:
+            rules["max_memory"] = environments.READERS["memory"](rules["max_memory"])
+        return Policy(**rules, files=self._files)
+
+    def _machine(self, environment: Environment) -> Machine:
+        facts = self.engine.facts
+        cards = len(machine.read().cards) or None if environment.gpus == "all" else None
+        return Machine(host=facts.host, person=host.person(), rootless=facts.rootless, cards=cards)
+
+    def _admit(self, environment: Environment, workspace_: Workspace) -> Environment:
+        """See whether something may run. By whatever door, it comes through here before anything is done for it.
+
+        Raises
+        ------
+        PolicyRefused, EnvironmentInvalid
+            with what to do
+        """
+        environment = host.locate(environment, workspace_)
+        usable = host.usable_devices(environment)
+        return self.policy.admit(environment, self._machine(environment), workspace_.root, usable)
+
+    @contextmanager
+    def _admitted(self, environment: Environment, folders: Folders) -> Iterator[None]:
+        """Keep a place among the containers that a person may have, while one is being started."""
+        rules = self.policy
+        with self._admission:
+            if rules.max_containers is not None:
+                there = {one["Labels"].get(labels.FOLDER) for one in self.engine.list(os.getuid())}
+                running = len(there | self._starting)
+                rules.admit_another(environment, self._machine(environment), running)
+            self._starting.add(str(folders.state))
+        try:
+            yield
+        finally:
+            with self._admission:
+                self._starting.remove(str(folders.state))
+
     def _start(
         self, environment: Environment, workspace_: Workspace, folders: Folders | None, tell: KernelEvents
     ) -> RunningContainer:
         tell.step("engine")
-        container = self._ready().start(
-            environment,
-            workspace_,
-            folders or host.container_folders(environment.name, self.state_dir),
-            orphan_timeout=self.server_orphan_timeout if self.in_server else self.orphan_timeout,
-            events=tell,
-            on_event=self._heard,
-        )
+        starter = self._ready()
+        folders = folders or host.container_folders(environment.name, self.state_dir)
+        with self._admitted(environment, folders):
+            container = starter.start(
+                environment,
+                workspace_,
+                folders,
+                orphan_timeout=self.server_orphan_timeout if self.in_server else self.orphan_timeout,
+                events=tell,
+                on_event=self._heard,
+            )
         with self._lock:
             self._containers[container.id] = container
         return container
@@ -256,8 +376,9 @@ class ContainerManager(SingletonConfigurable):
             container.standby = False
             container.keep()
             container.kernel = kernel
-            container.note(self.connection(container, key, signature_scheme), env.get("JPY_SESSION_NAME", ""))
             inside = container.workspace.inside(cwd.resolve()) or workspace.NOTEBOOKS
+            connection = self.connection(container, key, signature_scheme)
+            container.note(connection, env.get("JPY_SESSION_NAME", ""), str(inside))
             container.control().request(
                 "launch",
                 kernel=kernel_id,
@@ -290,7 +411,7 @@ class ContainerManager(SingletonConfigurable):
         log = self._last_log(container)
         return KernelFailed(
             f"The kernel of {container.environment.display_name} {what} on {self.engine.facts.host}, before it was "
-            f"ready. "
+            f"ready. {blame(container.environment)}"
             f"The log of its container ends:\n{log or '(nothing)'}"
         )
 
@@ -445,12 +566,12 @@ class ContainerManager(SingletonConfigurable):
     def list(self) -> list[dict[str, Any]]:
         """Models of the containers of this user.
 
-        Those of this process come with all that is known of them, others with what their labels tell.
+        Those of this process come with all that is known of them, others with what their labels and files tell.
         """
         with self._lock:
             mine = dict(self._containers)
         return [
-            mine[one["Id"]].model() if one["Id"] in mine else _foreign_model(one)
+            mine[one["Id"]].model() if one["Id"] in mine else self._foreign_model(one)
             for one in self.engine.list(os.getuid())
         ]
 
@@ -477,6 +598,62 @@ class ContainerManager(SingletonConfigurable):
         """
         return self.engine.logs(self.get(container_id)["id"], tail)
 
+    def follow_logs(self, container_id: str, tail: int) -> Iterator[str]:
+        """The same, and what it prints from then on, until it ends."""
+        return self.engine.follow(self.get(container_id)["id"], tail)
+
+    def exec(
+        self, container_id: str, command: Sequence[str] | None = None, *, tty: bool = False, root: bool = False
+    ) -> Exec:
+        """Start a command or a shell beside the kernel in a container, as who the kernel is, where it started.
+
+        Parameters
+        ----------
+        container_id
+            which container
+        command
+            program and arguments; None for a shell
+        tty
+            whether it gets a terminal
+        root
+            whether it is root instead
+
+        Raises
+        ------
+        ContainerNotFound, ContainerEnded, PolicyRefused
+            with what to do
+        """
+        model = self.get(container_id)
+        if root:
+            # As if the container's environment asked for it.
+            asked = Environment(
+                name=model["environment"], display_name=model["display_name"], image=model["image"], user="root"
+            )
+            self.policy.admit(asked, self._machine(asked), Path(model["workspace"]))
+        folder = self.engine.inspect(container_id)["Config"]["Labels"][labels.FOLDER]
+        cwd = recorded(Path(folder)).get("cwd")
+        return execs.start(self.engine, container_id, command, cwd=cwd, tty=tty, root=root)
+
+    def _foreign_model(self, one: dict[str, Any]) -> dict[str, Any]:
+        """The model of a container that another process owns."""
+        names = one["Labels"]
+        state = recorded(Path(names.get(labels.FOLDER, "")))
+        runs = one["State"] == "running"
+        image = self.engine.image(one["ImageID"]) or {}
+        return {
+            "id": one["Id"],
+            "environment": names.get(labels.ENVIRONMENT, ""),
+            "display_name": names.get(labels.ENVIRONMENT, ""),
+            # It was created by the image's id.
+            "image": next(iter(image.get("RepoTags") or []), one["Image"]),
+            "python": "",
+            "workspace": names.get(labels.WORKSPACE, ""),
+            "created": datetime.fromtimestamp(one["Created"], timezone.utc).isoformat(),
+            "kernel": {"id": state["kernel_id"], "ready": True} if runs and state.get("kernel_id") else None,
+            "notebook": state.get("session", ""),
+            "state": "elsewhere" if runs else "ended",
+        }
+
     def _sweep(self) -> None:
         """Remove what crashed processes of this user left behind: what no living owner holds the lock of."""
         try:
@@ -493,6 +670,7 @@ class ContainerManager(SingletonConfigurable):
             self.log.warning("Could not look for containers that were left behind: %s", error)
 
 
+_RULES = [one.name for one in fields(Policy) if one.name != "files"]
 _HOW = {
     "exited": "ended with exit code {0.code}",
     "signal": "was ended by {0.signal}",
@@ -519,14 +697,25 @@ def _workspace(root: Path) -> Workspace:
     return Workspace(folder, private)
 
 
-def _own_configuration(log: Logger | LoggerAdapter[Any]) -> Config:
-    """The configuration files of our own name, the person's over the system's (Jupyter's own order)."""
-    config = Config()
-    for loaded, _ in Application._load_config_files(  # noqa: SLF001 - the one reader of .py and .json files there is
-        CONFIG_NAME, path=jupyter_config_path(), log=log
+def _own_configuration(log: Logger | LoggerAdapter[Any]) -> tuple[Config, dict[str, Any], dict[str, str]]:
+    """The configuration files of our own name, the person's over the system's (Jupyter's own order).
+
+    Returns
+    -------
+    tuple
+        what they say; of that, the rules of policy in the system's, which are not the person's to change; and which
+        file each rule is from
+    """
+    config, enforced, files = Config(), {}, {}
+    for loaded, path in Application._load_config_files(  # noqa: SLF001 - the one reader of .py and .json files there is
+        CONFIG_NAME, path=paths.jupyter_config_path(), log=log
     ):
         config.merge(loaded)
-    return config
+        rules = {name: value for name, value in loaded.get("ContainerManager", {}).items() if name in _RULES}
+        if str(Path(path).parent) in paths.SYSTEM_CONFIG_PATH:
+            enforced.update(rules)
+        files.update({name: path for name in rules if name not in enforced or enforced[name] is rules[name]})
+    return config, enforced, files
 
 
 def _check_supported(engine: Engine) -> None:
@@ -557,20 +746,4 @@ def _connection(prefix: str, key: str, signature_scheme: str) -> dict[str, Any]:
         "key": key,
         "signature_scheme": signature_scheme,
         "kernel_name": "",
-    }
-
-
-def _foreign_model(one: dict[str, Any]) -> dict[str, Any]:
-    """The model of a container that another process owns, as far as its labels tell."""
-    names = one["Labels"]
-    return {
-        "id": one["Id"],
-        "environment": names.get(labels.ENVIRONMENT, ""),
-        "display_name": names.get(labels.ENVIRONMENT, ""),
-        "image": one["Image"],
-        "python": "",
-        "workspace": names.get(labels.WORKSPACE, ""),
-        "created": "",
-        "kernel": None,
-        "state": "elsewhere",
     }

@@ -8,13 +8,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from . import containers, host, machine, preflight, workspace
 from .containers import Folders, Person
 from .engine import Engine
 from .environments import Environment
-from .errors import ContainerEnded, EngineFailed, IPykernelMissing, MountMissing
+from .errors import (
+    ContainerEnded,
+    ContainerNameTaken,
+    EngineFailed,
+    EnvironmentInvalid,
+    IPykernelMissing,
+    MountMissing,
+    TFContainerError,
+)
 from .events import KernelEvents
 from .images import Images
 from .running import RunningContainer
@@ -84,7 +92,9 @@ class Starter:
             on_progress=events.pulling,
         )
         person = host.person()
-        host.make(folders, workspace_.masked, workspace_.root)
+        user = containers.kernel_user(environment, person, engine.facts)
+        shared = containers.is_another(environment, person, engine.facts)
+        host.make(folders, workspace_.masked, workspace_.root, shared=shared)
         _write_programs(folders.programs)
         container = RunningContainer(folders, environment, workspace_)
         container.caveats = [reason.sentence for reason in verdict.reasons if reason.word != "works"] if verdict else []
@@ -99,23 +109,27 @@ class Starter:
                     person=person,
                     folders=folders,
                     orphan_timeout=orphan_timeout,
-                )
+                    device_groups=host.device_groups(environment),
+                ),
+                environment.container_name,
+                environment.platform,
             )
+            self._prove_limits(container)
             events.step("boot")
-            self._boot(container, lambda: self._put_accounts(container.id, image["Id"], person))
+            self._boot(container, lambda: self._put_accounts(container.id, image["Id"], user))
             container.client = SupervisorClient(
                 folders.run / "control.sock",
                 f"process {os.getpid()} of user {os.getuid()}",
                 lambda message: on_event(container, message),
             )
             container.python = container.client.hello["python"]
-            self._prove_mounts(container)
+            self._prove_mounts(container, user)
         except BaseException as error:
             if container.id:
                 engine.remove(container.id)
             container.close()
-            if isinstance(error, EngineFailed) and "bind source path does not exist" in str(error):
-                raise self._not_mounted(workspace_.root) from error
+            if isinstance(error, EngineFailed):
+                raise self._refused(container, str(error)) from error
             raise
         return container
 
@@ -130,7 +144,7 @@ class Starter:
         events.step("pull")
 
     def _put_accounts(self, container: str, image: str, person: Person) -> None:
-        if self.engine.facts.rootless or (person.uid == 0 and not person.groups):
+        if person.uid == 0 and not person.groups:
             return  # root is in every image
         with self._lock:
             known = self._accounts.get(image)
@@ -154,6 +168,12 @@ class Starter:
                     f"most likely no Python. Pick another image."
                 ) from error
             raise
+        if code == NO_IPYKERNEL and environment.python:
+            raise IPykernelMissing(
+                f"The environment {environment.name} says python: {environment.python!r}, and the image "
+                f"{environment.image} on {machine} has no such interpreter, or none with ipykernel. Correct it, or "
+                f"take it away to have one looked for."
+            )
         if code == NO_IPYKERNEL:
             raise IPykernelMissing(
                 f"The image {environment.image} on {machine} cannot run a kernel: {last_lines(output)}. Pick an image "
@@ -163,19 +183,51 @@ class Starter:
         if code is not None:
             raise ContainerEnded(
                 f"The container of {environment.display_name} ended with exit code {code} on {machine} before its "
-                f"kernel was there. "
+                f"kernel was there. {containers.blame(environment)}"
                 f"Its log ends:\n{last_lines(output) or '(nothing)'}"
             )
 
-    def _prove_mounts(self, container: RunningContainer) -> None:
+    def _refused(self, container: RunningContainer, explanation: str) -> TFContainerError:
+        """What the engine meant when it refused a container, in terms of what the environment says."""
+        environment = container.environment
+        if "bind source path does not exist" in explanation:
+            path = explanation.partition("bind source path does not exist:")[2].strip()
+            own = {mount.source for mount in environment.mounts}
+            return self._not_mounted(Path(path) if path in own else container.workspace.root)
+        if environment.container_name and "is already in use" in explanation:
+            return ContainerNameTaken(
+                f"The environment {environment.name} says container_name: {environment.container_name!r}, and another "
+                f"container on {self.engine.facts.host} has that name. Shut that one down, or take the name away to "
+                f"have more than one."
+            )
+        if field := containers.refused_field(environment, explanation):
+            return EnvironmentInvalid(
+                f"The environment {environment.name} says {field}: {environment.asked[field]!r}, which does not work "
+                f"there: {explanation}"
+            )
+        return EngineFailed(f"{explanation.rstrip('.')}. {containers.blame(environment)}".strip())
+
+    def _prove_limits(self, container: RunningContainer) -> None:
+        """Engines leave limits out, with a warning to nobody, where the machine cannot keep them."""
+        environment = container.environment
+        if not environment.memory and not environment.cpus:
+            return
+        if field := containers.dropped(environment, self.engine.inspect(container.id)["HostConfig"]):
+            raise EnvironmentInvalid(
+                f"The environment {environment.name} says {field}: {environment.asked[field]!r}, which "
+                f"{self.engine.facts.name} cannot keep to: its machine does not let it limit that. Take it away."
+            )
+
+    def _prove_mounts(self, container: RunningContainer, user: Person) -> None:
         """The same folder has the same inode number on both sides; another engine's idea of that path has not."""
         outside = dict.fromkeys(container.workspace.places, container.workspace.root)
         outside[workspace.HOME] = container.folders.home
+        outside.update((PurePosixPath(mount.target), Path(mount.source)) for mount in container.environment.mounts)
         for place, inode in container.control().hello["inodes"].items():
             folder = next(folder for inside, folder in outside.items() if str(inside) == place)
             if isinstance(inode, str):
                 raise MountMissing(
-                    f"A kernel of user {os.getuid()} cannot enter {folder}: {inode}. See that this user may enter "
+                    f"A kernel of user {user.uid} cannot enter {folder}: {inode}. See that this user may enter "
                     f"each folder on the way to it."
                 )
             if inode != folder.stat().st_ino:

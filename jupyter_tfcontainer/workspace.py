@@ -82,22 +82,35 @@ class Workspace:
         Always ``bind``: with a volume the engine would create a missing folder, as root.
         """
         mounts: list[Mount] = [bind(self.root, place) for place in self.places]
+        return mounts + [mask for place in self.places for mask in masks(self.root, place, self.masked)]
+
+
+def masks(root: Path, place: PurePosixPath, masked: tuple[Path, ...]) -> list[Mount]:
+    """The mounts that hide folders where they lie in another that is mounted.
+
+    Parameters
+    ----------
+    root
+        the host folder that is mounted
+    place
+        where it is in the container
+    masked
+        the host folders to hide
+    """
+    return [
+        {
+            "Type": "tmpfs",
+            "Target": str(place / folder.relative_to(root)),
+            "ReadOnly": True,
+            "TmpfsOptions": {"SizeBytes": 4096, "Mode": 0o555},
+        }
         # The engine refuses two mounts at one place, and one folder may have several roles.
-        for folder in dict.fromkeys(self.masked):
-            if self.root in (folder, *folder.parents):
-                within = folder.relative_to(self.root)
-                mounts += [
-                    {
-                        "Type": "tmpfs",
-                        "Target": str(place / within),
-                        "ReadOnly": True,
-                        "TmpfsOptions": {"SizeBytes": 4096, "Mode": 0o555},
-                    }
-                    for place in self.places
-                ]
-        return mounts
+        for folder in dict.fromkeys(masked)
+        if root in (folder, *folder.parents)
+    ]
 
 
-def bind(source: Path, target: PurePosixPath) -> Mount:
+def bind(source: Path, target: PurePosixPath, *, read_only: bool = False) -> Mount:
     """A bind mount, in the engine's words."""
-    return {"Type": "bind", "Source": str(source), "Target": str(target)}
+    mount: Mount = {"Type": "bind", "Source": str(source), "Target": str(target)}
+    return {**mount, "ReadOnly": True} if read_only else mount

@@ -73,7 +73,8 @@ def test_rootless_root_inside_is_the_person() -> None:
 def test_no_privileges_no_ports() -> None:
     host = arguments()["HostConfig"]
     assert "no-new-privileges" in host["SecurityOpt"]
-    assert not {"Privileged", "PortBindings", "CapAdd", "PidMode", "Devices"} & host.keys()
+    assert not {"Privileged", "PortBindings", "CapAdd", "PidMode"} & host.keys()
+    assert host["Devices"] == []
 
 
 def test_limits() -> None:
@@ -109,6 +110,8 @@ def test_the_supervisor_is_the_command() -> None:
         "orphan_timeout": 60.0,
         "checks": ["/notebooks", "/home/ada/work", "/tfcontainer/home"],
         "preload": [],
+        "shared": False,
+        "keep_nofile": False,
     }
 
 

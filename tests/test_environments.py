@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 import jupyter_tfcontainer
-from jupyter_tfcontainer.environments import PROVISIONER, READERS, Environment, find, is_environment
+from jupyter_tfcontainer.environments import (
+    PROVISIONER,
+    READERS,
+    ULIMITS,
+    Environment,
+    MountPoint,
+    find,
+    is_environment,
+)
 from jupyter_tfcontainer.errors import EnvironmentInvalid, EnvironmentNotFound
 from jupyter_tfcontainer.manager import ContainerManager
 
@@ -92,6 +101,40 @@ def test_defaults() -> None:
         ("cpus", 0.01, 0.01),
         ("cpus", 1, 1.0),
         ("cpus", 1.5, 1.5),
+        ("platform", "linux/amd64", "linux/amd64"),
+        ("platform", "linux/arm/v7", "linux/arm/v7"),
+        ("mounts", [], ()),
+        ("mounts", [{"source": "/a b", "target": "/data"}], (MountPoint("/a b", "/data", read_only=False),)),
+        (
+            "mounts",
+            [
+                {"source": "~/x", "target": "/notebooks/x", "read_only": True},
+                {"source": "/a", "target": "/tfc"},
+            ],
+            (MountPoint("~/x", "/notebooks/x", read_only=True), MountPoint("/a", "/tfc")),
+        ),
+        ("user", "me", "me"),
+        ("user", "root", "root"),
+        ("user", "1000:100", "1000:100"),
+        ("user", "1000", "1000:1000"),
+        ("user", 0, "0:0"),
+        ("user", "2147483647", "2147483647:2147483647"),
+        ("groups", [0, 44, 44], (0, 44)),
+        ("ulimits", {}, {}),
+        (
+            "ulimits",
+            {"nofile": 1024, "core": [0, -1], "memlock": -1},
+            {"nofile": (1024,) * 2, "core": (0, -1), "memlock": (-1, -1)},
+        ),
+        ("devices", ["/dev/video0"], ("/dev/video0",)),
+        ("devices", ["/dev/a/b:/dev/c", "/dev/x:/dev/y:mw"], ("/dev/a/b:/dev/c", "/dev/x:/dev/y:mw")),
+        ("ports", [6006, 1, 65535, 1], (6006, 1, 65535)),
+        ("container_name", "followme", "followme"),
+        ("container_name", "0.a-b_C", "0.a-b_C"),
+        ("preload", ["numpy", "os.path", "_x1"], ("numpy", "os.path", "_x1")),
+        ("python", "python3.5", "python3.5"),
+        ("python", "/opt/c++/bin/python", "/opt/c++/bin/python"),
+        ("secrets", ["API_KEY", "_1"], ("API_KEY", "_1")),
         ("network", "bridge", "bridge"),
         ("network", "none", "none"),
         ("compatibility", "check", "check"),
@@ -112,6 +155,21 @@ MUST_BE = {
     "cpus": "a number of processors, such as 1.5, and at least 0.01",
     "shm_size": 'a number of bytes, or a size such as "512m" or "4g", and at least 1 bytes',
     "network": "one of bridge, none",
+    "platform": 'a platform in Docker\'s words, such as "linux/amd64"',
+    "mounts": 'a list of {"source": PATH, "target": PATH, "read_only": true or false}, where source is absolute or '
+    "begins with ~, and target is absolute, given once, and neither the container's root nor /notebooks, nor in /dev, "
+    "/proc, /sys or /tfcontainer",
+    "user": '"me", "root", or the numbers of a user and a group, such as "1000:1000", up to 2147483647',
+    "groups": "a list of ids of groups: numbers from 0 to 2147483647",
+    "ulimits": "an object of limits, each a number or [soft, hard], where -1 is no limit and soft is not above hard; "
+    "known are cpu, fsize, data, stack, core, rss, nproc, nofile, memlock, locks, sigpending, msgqueue, nice, rtprio, "
+    "rttime",
+    "devices": 'a list of devices, each as "/dev/HOST", "/dev/HOST:/dev/CONTAINER" or "/dev/HOST:/dev/CONTAINER:rwm"',
+    "ports": "a list of ports: numbers from 1 to 65535",
+    "container_name": "2 to 128 letters, digits, _, . and -, of which the first is a letter or digit",
+    "preload": 'a list of names of modules, such as "numpy"',
+    "python": "name or path of an interpreter in the image, such as python3 or /opt/bin/python",
+    "secrets": 'a list of names of variables, such as "API_KEY"',
     "compatibility": "one of check, ignore",
 }
 
@@ -124,6 +182,61 @@ MEMORY_INVALID: list[Any] = [
     *(0, -1, 6 * 1024**2 - 1, "5m", "", "4x", "g", "-4g", "4 4g", "1e9", None, True, 4e9, []),
     *(2**63, "9" * 400, "8388608t"),
 ]
+TARGETS_INVALID = (
+    *(
+        "",
+        "x",
+        "/",
+        "//x",
+        "/x/",
+        "/x/../y",
+        "/./x",
+        "/notebooks",
+        "/dev",
+        "/dev/x",
+        "/proc/1",
+        "/sys/x",
+        "/tfcontainer",
+    ),
+    *("/tfcontainer/home", "/a\0b"),
+)
+MOUNTS_INVALID: list[Any] = [
+    *(None, "/a:/b", {}, ["/a"], [{}], [{"source": "/a"}], [{"target": "/a"}], [None]),
+    *([{"source": one, "target": "/b"}] for one in ("", "a", "./a", None, 1, "/a\0")),
+    *([{"source": "/a", "target": one}] for one in TARGETS_INVALID),
+    *([{"source": "/a", "target": "/b", name: value}] for name, value in (("read_only", "yes"), ("mode", "ro"))),
+    [{"source": "/a", "target": "/c"}, {"source": "/b", "target": "/c"}],
+]
+USERS_INVALID: list[Any] = [
+    *(
+        "",
+        "ada",
+        "Me",
+        "-1",
+        "1:",
+        ":1",
+        "1:2:3",
+        "2147483648",
+        "0:2147483648",
+        "1 ",
+        "1\n",
+        -1,
+        1.0,
+        True,
+        None,
+        ["me"],
+    ),
+]
+ULIMITS_INVALID: list[Any] = [
+    *(None, [], "nofile=1", {"NOFILE": 1}, {"files": 1}, {"nofile": "1"}, {"nofile": True}, {"nofile": 1.5}),
+    *({"nofile": one} for one in ([], [1], [2, 1], [-1, 1], [1, 2, 3], [-2, 1], -2, 2**63, [1, True], None)),
+]
+DEVICES_INVALID: list[Any] = [
+    *(None, "/dev/null", [None], [1]),
+    *([one] for one in ("", "null", "/dev", "/dev/", "/etc/passwd", "/dev/../etc/passwd", "/dev/a/..", "/dev/x:rw")),
+    *([one] for one in ("/dev/x:/y", "/dev/x:", "/dev/x:/dev/y:", "/dev/x:/dev/y:x", "/dev/x:/dev/y:rr", "/dev/x\n")),
+]
+GROUPS_INVALID: list[Any] = [None, 1, "video", ["video"], [-1], [2**31], [True], [1.0], {}]
 CPUS_INVALID: list[Any] = [0, 0.009, -1, "2", None, True, float("nan"), float("inf"), 1e300, 10**400, [2]]
 
 
@@ -137,12 +250,44 @@ CPUS_INVALID: list[Any] = [0, 0.009, -1, "2", None, True, float("nan"), float("i
         *(("shm_size", value) for value in (0, -1, "0", "0.5", None, False, "64mm")),
         *(("cpus", value) for value in CPUS_INVALID),
         *(("compatibility", value) for value in ("no", "", None, True)),
+        *(("platform", value) for value in ("", "linux", "amd64", "Linux/amd64", "linux/", "linux/arm/v7/x", None, 1)),
+        *(("mounts", value) for value in MOUNTS_INVALID),
+        *(("user", value) for value in USERS_INVALID),
+        *(("groups", value) for value in GROUPS_INVALID),
+        *(("ulimits", value) for value in ULIMITS_INVALID),
+        *(("devices", value) for value in DEVICES_INVALID),
+        *(("ports", value) for value in (None, 80, "80", ["80"], [0], [65536], [True], [80.0], ["80:80"])),
+        *(("container_name", value) for value in ("", "a", "-ab", "a b", "ab/", "ü1", "a" * 129, "ab\n", None, 12)),
+        *(
+            ("preload", value)
+            for value in (None, "numpy", [""], ["1a"], ["a-b"], ["a."], [".a"], ["a b"], [1], ["a\n"])
+        ),
+        *(("python", value) for value in ("", "-c", "python 3", "python;ls", "$(ls)", "python\n", None, 3, ["python"])),
+        *(("secrets", value) for value in (None, "A", [""], ["A B"], ["1A"], ["A=b"], [1], {"A": "b"}, ["Ä"])),
         *(("network", value) for value in ("host", "", "None", None, "container:abc")),
     ],
 )
 def test_invalid_is_named_with_kernelspec_value_and_what_it_must_be(field: str, value: Any) -> None:
     said = refusal(spec(**{"image": IMAGE, field: value}))
     assert said == f"The kernelspec theirs says {field}: {value!r}. It must be {MUST_BE[field]}."
+
+
+def test_the_limits_have_the_numbers_that_the_system_gives_them() -> None:
+    assert {name: getattr(resource, f"RLIMIT_{name.upper()}", number) for name, number in ULIMITS.items()} == ULIMITS
+
+
+def test_a_variable_is_either_secret_or_not() -> None:
+    said = refusal(spec(env={"A": "x"}, image=IMAGE, secrets=["A"]))
+    assert said == "The kernelspec theirs says A both in env and in secrets. It must be in one of them."
+
+
+def test_what_is_asked_for_beside_the_defaults() -> None:
+    assert read(gpus="none", ports=[]).asked == {"image": IMAGE}
+    assert read(memory="1g", user="me", ulimits={"core": 0}).asked == {
+        "image": IMAGE,
+        "memory": 1024**3,
+        "ulimits": {"core": (0, 0)},
+    }
 
 
 def test_every_field_is_tested() -> None:

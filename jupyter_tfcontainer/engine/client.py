@@ -132,7 +132,7 @@ class Engine:
             except ImageNotFound:
                 return None
 
-    def pull(self, reference: str) -> Iterator[pulls.Progress]:
+    def pull(self, reference: str, platform: str | None = None) -> Iterator[pulls.Progress]:
         """Pull an image. The iterator ends when it is there; closing it cancels.
 
         Raises
@@ -142,18 +142,18 @@ class Engine:
         """
         repository, tag = pulls.split(reference)
         try:
-            events = self._api.pull(repository, tag=tag, stream=True, decode=True)
+            events = self._api.pull(repository, tag=tag, stream=True, decode=True, platform=platform)
             yield from pulls.follow(reference, self.facts.host, events)
         except (DockerException, requests.RequestException) as error:
             raise pulls.failure(reference, self.facts.host, _explanation(error)) from error
 
     # Containers.
 
-    def create(self, config: Model, name: str | None = None) -> str:
+    def create(self, config: Model, name: str | None = None, platform: str | None = None) -> str:
         """Create a container from the engine's own create arguments; its id comes back."""
         with self._door():
             try:
-                return str(self._api.create_container_from_config(config, name)["Id"])
+                return str(self._api.create_container_from_config(config, name, platform)["Id"])
             except ImageNotFound as error:
                 raise ImageMissing(f"The image {config['Image']} is not on {self.facts.host}.") from error
 

@@ -114,6 +114,13 @@ def write_connection_file(kernel, connection):
     return path
 
 
+def share_sockets(connection):
+    """Let another user connect: the folder of the sockets keeps everybody else out."""
+    for name, number in connection.items():
+        if name.endswith("_port"):
+            os.chmod("%s-%d" % (connection["ip"], number), 0o666)  # noqa: S103
+
+
 def hush(app):
     """Keep out of the log what ipykernel tells a terminal ("Ctrl-C will not work").
 
@@ -163,6 +170,8 @@ def main():
     app = IPKernelApp.instance()
     hush(app)
     app.initialize(arguments)
+    if launch["shared"]:
+        share_sockets(connection)
     if launch["again"]:
         await_subscribers(connection, launch["subscribers"])
     say(channel, event="ready")

@@ -4,7 +4,7 @@
 here=${0%/*}
 config=$1
 shift
-[ $# -gt 0 ] || set -- python3 python python2 search
+[ $# -gt 0 ] || set -- python3 python python2 search python3 python python2
 supervise() {
     python=$1
     shift
@@ -25,8 +25,9 @@ except ImportError:
     from pkgutil import find_loader as find_spec
 raise SystemExit(0 if find_spec("ipykernel") else 1)
 '
+shift
 found=
-for python in python3 python python2; do
+for python in "$@"; do
     command -v "$python" >/dev/null 2>&1 || continue
     found="$found $python"
     # From /, since -c puts the working folder on the path: a folder of the person's named ipykernel is not the package.

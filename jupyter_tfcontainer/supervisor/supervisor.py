@@ -13,6 +13,10 @@ imports the person's packages. It is one thread around ``select``. Further argum
     arrived
 ``preload``
     modules that the spare imports ahead, besides ipykernel
+``shared``
+    whether the owner is another user, who is to be let in: the folder of the sockets keeps others out
+``keep_nofile``
+    whether the limit of open files is to stay what it is
 
 The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the same ``id`` and either ``ok`` or
 ``error``; what begins with ``event`` is pushed.
@@ -238,7 +242,7 @@ class Supervisor(object):
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         close_on_exec(self.listener.fileno())
         self.listener.bind(config["control"])
-        os.chmod(config["control"], 0o600)
+        os.chmod(config["control"], 0o666 if config.get("shared") else 0o600)
         self.listener.listen(4)
 
     def run(self):
@@ -416,6 +420,7 @@ class Supervisor(object):
                 "env": late,
                 "arguments": message["arguments"],
                 "again": again,
+                "shared": bool(self.config.get("shared")),
                 "subscribers": message["subscribers"],
             }
         )
@@ -501,6 +506,8 @@ def has_ipykernel():
 if __name__ == "__main__":
     if sys.argv[2:] and not has_ipykernel():
         os.execvp("sh", ["sh", os.path.join(HERE, "start.sh")] + sys.argv[1:])
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if limit < 0 else min(OPEN_FILES, limit), limit))
-    Supervisor(json.loads(sys.argv[1])).run()
+    config = json.loads(sys.argv[1])
+    if not config.get("keep_nofile"):
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if limit < 0 else min(OPEN_FILES, limit), limit))
+    Supervisor(config).run()
