@@ -10,7 +10,10 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from .. import catalog, compatibility, machine
+from ..catalog import Device
 from .base import BASE, TFContainerAPIHandler
+
+DEVICES: tuple[Device, ...] = ("cpu", "gpu")
 
 
 class CatalogHandler(TFContainerAPIHandler):
@@ -21,9 +24,10 @@ class CatalogHandler(TFContainerAPIHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer with a model of each image, or of those that a search finds, and with the best of them."""
+        """Answer with a model of each image, of a release's or of those that a search finds, and the best to choose."""
         search = self.get_query_argument("search", "")
-        self.finish(json.dumps(await self.manager.threads.call(_model, search)))
+        release = self.get_query_argument("tensorflow", "")
+        self.finish(json.dumps(await self.manager.threads.call(_model, search, release or None)))
 
 
 class MachineHandler(TFContainerAPIHandler):
@@ -38,15 +42,13 @@ class MachineHandler(TFContainerAPIHandler):
         self.finish(asdict(await self.manager.threads.call(machine.read)))
 
 
-def _model(search: str) -> dict[str, Any]:
+def _model(search: str, release: str | None) -> dict[str, Any]:
     here, known = machine.read(), catalog.load()
-    best = compatibility.choose(here, known)
+    images = [image for image in known.search(search) if release in (None, image.tensorflow)]
+    best = {device: compatibility.choose(here, known, release, device) for device in DEVICES}
     return {
-        "images": [
-            {**image.model(), "verdict": compatibility.judge(image, here, known).model()}
-            for image in (known.search(search) if search else known.images)
-        ],
-        "best": best[0].reference() if best else None,
+        "images": [{**image.model(), "verdict": compatibility.judge(image, here, known).model()} for image in images],
+        "best": {device: choice[0].reference() if choice else None for device, choice in best.items()},
     }
 
 

@@ -14,12 +14,22 @@ async def test_each_image_has_a_verdict(server: Server) -> None:
     assert (flagship["python"], flagship["cuda"]["version"], flagship["minimum_driver"]) == ("3.5", "8.0", "367.48")
     assert {image["verdict"]["word"] for image in images.values()} <= {"works", "warns", "cannot"}
     assert all(image["verdict"]["reasons"] for image in images.values())
-    assert model["best"] in images
+    assert set(model["best"].values()) <= images.keys()
 
 
 async def test_search(server: Server) -> None:
     model = await server.get(f"{OURS}/catalog", search="1.2.1 gpu py3")
     assert [image["reference"] for image in model["images"]] == ["tensorflow/tensorflow:1.2.1-gpu-py3"]
+
+
+async def test_one_release(server: Server) -> None:
+    model = await server.get(f"{OURS}/catalog", tensorflow="1.2.1")
+    assert {image["tensorflow"] for image in model["images"]} == {"1.2.1"}
+    assert model["best"] == {
+        "cpu": "tensorflow/tensorflow:1.2.1-py3",
+        "gpu": "tensorflow/tensorflow:1.2.1-gpu-py3",
+    }
+    assert await server.get(f"{OURS}/catalog", tensorflow="0.0.1") == {"images": [], "best": {"cpu": None, "gpu": None}}
 
 
 async def test_machine(server: Server) -> None:
