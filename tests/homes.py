@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ from jupyter_tfcontainer.engine import labels
 
 LEGACY = "tfcontainer/tensorflow:1.2.1-cpu"
 MODERN = "tfcontainer/python:modern"
+
+
+def engine_client() -> docker.APIClient:
+    """A client of the engine that our manager uses too."""
+    return docker.APIClient(os.environ.get("DOCKER_HOST"))
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,8 @@ class Home:
 
     def containers(self) -> list[dict[str, Any]]:
         """The containers, running or not, that were started from these folders."""
-        client = docker.APIClient()
-        try:
+        with closing(engine_client()) as client:
             found: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels.FOLDER})
-        finally:
-            client.close()
         return [one for one in found if Path(one["Labels"][labels.FOLDER]).is_relative_to(self.root)]
 
     def leftovers(self) -> list[str]:
@@ -104,8 +107,7 @@ def temporary_home() -> Iterator[Home]:
         left = home.leftovers()
         assert not left
     finally:
-        client = docker.APIClient()
-        for one in home.containers():
-            client.remove_container(one["Id"], force=True)
-        client.close()
+        with closing(engine_client()) as client:
+            for one in home.containers():
+                client.remove_container(one["Id"], force=True)
         shutil.rmtree(home.root, ignore_errors=True)
