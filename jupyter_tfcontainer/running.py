@@ -24,6 +24,7 @@ from .workspace import Workspace
 
 # How a process ends that was not seen to end: its container was killed.
 CONTAINER_GONE = -int(signal.SIGKILL)
+STATE_NAME = "state.json"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Record:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "state.json"
+        self._path = folder / STATE_NAME
         # Locked before it has its name: whoever sweeps takes a lock that nobody holds for one that was left behind.
         new = folder / "lock.new"
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -123,6 +124,13 @@ class Record:
     def close(self) -> None:
         """Give the lock back."""
         self._lock.close()
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """What the state file in a container's folder says, whoever owns it; nothing where it has had no kernel yet."""
+    with suppress(FileNotFoundError):
+        return dict(json.loads((folder / STATE_NAME).read_text(encoding="utf-8")))
+    return {}
 
 
 class RunningContainer:
@@ -144,6 +152,8 @@ class RunningContainer:
         self.python = ""
         self.created = datetime.now(timezone.utc)
         self.kernel: Kernel | None = None
+        #: Path of the notebook, if Jupyter said it.
+        self.notebook = ""
         #: Held while a kernel is launched here, or while the container is removed.
         self.busy = threading.Lock()
         #: Whether it was started ahead and waits for its first kernel.
@@ -183,14 +193,26 @@ class RunningContainer:
             raise ContainerError("The container is still starting.")
         return self.client
 
-    def note(self, connection: dict[str, Any], session: str) -> None:
-        """Write down what taking over this container needs."""
+    def note(self, connection: dict[str, Any], session: str, cwd: str) -> None:
+        """Write down what taking over this container needs, and whoever comes to have a look.
+
+        Parameters
+        ----------
+        connection
+            to its kernel
+        session
+            path of the notebook
+        cwd
+            where the kernel starts, inside
+        """
+        self.notebook = session
         self.record.write(
             {
                 "container": self.id,
                 "kernel_id": self.kernel.kernel_id if self.kernel else None,
                 "connection": connection,
                 "session": session,
+                "cwd": cwd,
                 "environment": self.environment.name,
                 "workspace": str(self.workspace.root),
             }
@@ -216,5 +238,6 @@ class RunningContainer:
             "workspace": str(self.workspace.root),
             "created": self.created.isoformat(),
             "kernel": {"id": kernel.kernel_id, "ready": kernel.ready.done()} if kernel else None,
+            "notebook": self.notebook,
             "state": "running" if kernel else "standby" if self.standby else "idle",
         }

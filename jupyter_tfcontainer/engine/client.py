@@ -5,13 +5,15 @@ Calls block; those of asyncio's world come through a thread (``threads.py``).
 
 from __future__ import annotations
 
+import codecs
 import io
 import platform
 import re
 import socket
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import requests
@@ -20,6 +22,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.utils.socket import frames_iter
 
 from ..errors import (
+    ContainerEnded,
     ContainerNotFound,
     EngineError,
     EngineFailed,
@@ -31,6 +34,7 @@ from ..errors import (
 )
 from . import gpu, labels, pulls
 from .discovery import Address
+from .execs import Exec
 from .facts import EngineFacts
 
 # Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream
@@ -121,6 +125,12 @@ class Engine:
     def close(self) -> None:
         """Give the connections back."""
         self._api.close()
+
+    def folder(self) -> Path | None:
+        """Where the engine keeps its images, on the machine that it runs on; None where it does not say."""
+        with self._door():
+            folder = self._api.info().get("DockerRootDir")
+        return Path(folder) if folder else None
 
     # Images.
 
@@ -247,6 +257,52 @@ class Engine:
         """The last lines of a container's log."""
         with self._door():
             return str(self._api.logs(container, tail=tail).decode(errors="replace"))
+
+    def follow(self, container: str, tail: int) -> Iterator[str]:
+        """The last lines of a container's log, and what it prints from then on, until it ends."""
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        with self._door(), closing(self._api.logs(container, tail=tail, stream=True, follow=True)) as log:
+            for piece in log:
+                yield decode(piece)
+
+    def exec(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        tty: bool = False,
+        user: str = "",
+        workdir: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Exec:
+        """Start a further process in a running container.
+
+        Parameters
+        ----------
+        container
+            its id
+        command
+            program and arguments
+        tty
+            whether it gets a terminal
+        user
+            as ``UID:GID``; empty for the container's own
+        workdir
+            folder in the container that it starts in
+        env
+            variables beyond those of the container
+
+        Raises
+        ------
+        ContainerEnded
+            when the container does not run
+        """
+        try:
+            return Exec(self._api, self._door, container, command, tty=tty, user=user, workdir=workdir, env=env)
+        except EngineFailed as error:
+            if re.search("is not running|is paused", str(error)):
+                raise ContainerEnded(f"The container does not run on {self.facts.host} any more.") from error
+            raise
 
     def try_gpu_route(self, gpus: gpu.GPUs) -> None:
         """See whether this engine can hand over GPUs.
