@@ -13,6 +13,7 @@ from .environments import Environment
 
 SCHEMAS = Path(__file__).parent / "event_schemas"
 KERNEL_STATE = "https://events.jupyter.org/jupyter_tfcontainer/kernel_state/v1"
+ENVIRONMENTS = "https://events.jupyter.org/jupyter_tfcontainer/environments/v1"
 # Seconds between two words on the progress of a pull: as often as one can read.
 PROGRESS_INTERVAL = 0.5
 

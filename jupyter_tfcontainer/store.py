@@ -153,6 +153,7 @@ def delete(name: str, specs: KernelSpecManager) -> bool:
         # Away at once, and whole: nobody sees half of it.
         folder.rename(scratch / name)
         _write_secrets(name, {})
+        _set_hidden(name, hide=False)
     return True
 
 
@@ -261,20 +262,27 @@ def hidden() -> set[str]:
     """The names of the kernelspecs that launchers leave out."""
     try:
         return set(json.loads(_hidden_file().read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: somebody wrote into it, and no list may fail for that
         return set()
 
 
 def hide(name: str, specs: KernelSpecManager) -> None:
     """Have launchers leave an environment out. It can still be run by its name."""
     _folder(name, specs)
-    _write(_hidden_file(), json.dumps(sorted(hidden() | {name})))
+    _set_hidden(name, hide=True)
 
 
 def show(name: str, specs: KernelSpecManager) -> None:
     """Have launchers show an environment again."""
     _folder(name, specs)
-    _write(_hidden_file(), json.dumps(sorted(hidden() - {name})))
+    _set_hidden(name, hide=False)
+
+
+def _set_hidden(name: str, *, hide: bool) -> None:
+    before = hidden()
+    after = before | {name} if hide else before - {name}
+    if after != before:
+        _write(_hidden_file(), json.dumps(sorted(after)))
 
 
 def filter_hidden(specs: KernelSpecManager) -> None:
@@ -414,6 +422,7 @@ def _make(name: str, spec: Model, change: Change, secrets: Mapping[str, str], so
         _write(folder / "kernel.json", json.dumps(spec, indent=2))
         _own_folder().mkdir(parents=True, exist_ok=True)
         _write_secrets(name, values)
+        _set_hidden(name, hide=False)
         try:
             folder.rename(_own_folder() / name)
         except OSError as error:

@@ -93,7 +93,7 @@ def test_every_route_has_verbs() -> None:
     """What is looked at below is all there is."""
     assert len(default_handlers) >= 7
     assert all(verbs(handler) for _, handler in default_handlers)
-    assert {verb for verb, _ in VERBS} == {"get", "post", "delete"}
+    assert {verb for verb, _ in VERBS} == {"get", "post", "patch", "delete"}
 
 
 @EVERY

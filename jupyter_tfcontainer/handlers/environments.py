@@ -3,18 +3,59 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.auth.decorator import authorized
+from jupyter_server.utils import url_path_join
 from tornado import web
 
-from .. import environments
-from ..errors import EnvironmentInvalid
+from .. import environments, store
+from ..engine import Engine
+from ..environments import Environment
+from ..errors import EngineError, EnvironmentInvalid
+from ..events import ENVIRONMENTS
+from ..store import Change
 from .base import BASE, TFContainerAPIHandler
 
+# What a request may say of an environment, and the type of each.
+FIELDS: dict[str, type] = {"display_name": str, "config": dict, "env": dict, "secrets": dict}
 
-class EnvironmentsHandler(TFContainerAPIHandler):
+
+class _Handler(TFContainerAPIHandler):
+    """What the handlers of environments share."""
+
+    def tell(self, name: str, change: str) -> None:
+        """Tell pages that an environment is not what it was: they ask for kernelspecs now and then only."""
+        self.event_logger.emit(schema_id=ENVIRONMENTS, data={"name": name, "change": change})
+
+    def change(self, body: dict[str, Any], *others: str) -> Change:
+        """What the request wants, of the fields that there are."""
+        for name, value in body.items():
+            if name not in FIELDS and name not in others:
+                known = ", ".join((*others, *FIELDS))
+                raise web.HTTPError(
+                    400, f"The body of the request has a field that is not known: {name}. Known are {known}."
+                )
+            if name in FIELDS and not isinstance(value, FIELDS[name]):
+                raise web.HTTPError(400, f"{name} must be of type {FIELDS[name].__name__}.")
+        for name in ("env", "secrets"):
+            for variable, value in body.get(name, {}).items():
+                if not isinstance(value, str | None):
+                    # The value may be a secret: it is not repeated.
+                    raise EnvironmentInvalid(f"{name} says {variable}: something that is neither a string nor null.")
+        return Change(**{name: body[name] for name in FIELDS if name in body})
+
+    def created(self, environment: Environment) -> None:
+        """Answer with what was made."""
+        self.tell(environment.name, "created")
+        self.set_status(HTTPStatus.CREATED)
+        self.set_header("Location", url_path_join(self.base_url, BASE, "environments", environment.name))
+        self.finish(store.model(environment, self.kernel_spec_manager))
+
+
+class EnvironmentsHandler(_Handler):
     """All environments."""
 
     _track_activity = False
@@ -26,8 +67,23 @@ class EnvironmentsHandler(TFContainerAPIHandler):
         models = await self.manager.threads.call(_models, self.kernel_spec_manager)
         self.finish(json.dumps(models))
 
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Make one: from its fields, or from the ``document`` of an export."""
+        body, specs, call = self.body(), self.kernel_spec_manager, self.manager.threads.call
+        if "document" in body:
+            name, pin = body.get("name"), body.get("pin", False)
+            if not isinstance(name, str | None) or not isinstance(pin, bool):
+                raise web.HTTPError(400, "name must be of type str, pin of type bool.")
+            environment = await call(store.import_, body["document"], specs, name=name, pin=pin)
+        else:
+            name = self.body(name=str, config=dict)["name"]
+            environment = await call(store.create, name, self.change(body, "name"), specs)
+        self.created(environment)
 
-class EnvironmentHandler(TFContainerAPIHandler):
+
+class EnvironmentHandler(_Handler):
     """One environment."""
 
     _track_activity = False
@@ -36,8 +92,76 @@ class EnvironmentHandler(TFContainerAPIHandler):
     @authorized
     async def get(self, name: str) -> None:
         """Answer with its model."""
-        environment = await self.manager.threads.call(environments.find, name, self.kernel_spec_manager)
-        self.finish(environment.model())
+        self.finish(await self.manager.threads.call(_model, name, self.kernel_spec_manager))
+
+    @web.authenticated
+    @authorized
+    async def patch(self, name: str) -> None:
+        """Change it. In ``config``, ``env`` and ``secrets``, null takes away, and what is not named stays.
+
+        ``hidden`` says whether launchers leave it out.
+        """
+        body, specs, call = self.body(), self.kernel_spec_manager, self.manager.threads.call
+        hidden = body.pop("hidden", None)
+        if not isinstance(hidden, bool | None):
+            raise web.HTTPError(400, "hidden must be of type bool.")
+        change = self.change(body)
+        if body:
+            await call(store.change, name, change, specs)
+        if hidden is not None:
+            await call(store.hide if hidden else store.show, name, specs)
+        model = await call(_model, name, specs)
+        self.tell(name, "changed")
+        self.finish(model)
+
+    @web.authenticated
+    @authorized
+    async def delete(self, name: str) -> None:
+        """Delete it; one that is not the person's own is hidden."""
+        deleted = await self.manager.threads.call(store.delete, name, self.kernel_spec_manager)
+        self.tell(name, "deleted" if deleted else "changed")
+        self.set_status(HTTPStatus.NO_CONTENT)
+        self.finish()
+
+
+class EnvironmentCopyHandler(_Handler):
+    """A copy of one environment."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, name: str) -> None:
+        """Copy it to ``name``, one of the person's own."""
+        body, specs = self.body(name=str), self.kernel_spec_manager
+        display_name = body.get("display_name")
+        if not isinstance(display_name, str | None):
+            raise web.HTTPError(400, "display_name must be of type str.")
+        self.created(await self.manager.threads.call(store.copy, name, body["name"], display_name, specs))
+
+
+class EnvironmentExportHandler(_Handler):
+    """All that makes up one environment, as one document."""
+
+    _track_activity = False
+
+    @web.authenticated
+    @authorized
+    async def get(self, name: str) -> None:
+        """Answer with the document; its digest is null where no engine tells it."""
+        specs, call = self.kernel_spec_manager, self.manager.threads.call
+        environment = await call(environments.find, name, specs)
+        try:
+            digest = await call(_digest, await call(lambda: self.manager.engine), environment)
+        except EngineError:
+            digest = None
+        self.finish(await call(store.export, name, digest, specs))
+
+
+def _digest(engine: Engine, environment: Environment) -> str | None:
+    return store.digest(environment.image, engine.image(environment.image))
+
+
+def _model(name: str, specs: KernelSpecManager) -> dict[str, Any]:
+    return store.model(environments.find(name, specs), specs)
 
 
 def _models(specs: KernelSpecManager) -> list[dict[str, Any]]:
@@ -46,13 +170,18 @@ def _models(specs: KernelSpecManager) -> list[dict[str, Any]]:
         spec = specs.get_kernel_spec(name)
         if environments.is_environment(spec):
             try:
-                models.append(environments.Environment.from_kernelspec(name, spec).model())
+                models.append(store.model(Environment.from_kernelspec(name, spec), specs))
             except EnvironmentInvalid as error:
-                models.append({"name": name, "display_name": spec.display_name, "error": str(error)})
+                standing = store.standing(name, specs)
+                models.append({"name": name, "display_name": spec.display_name, "error": str(error), **standing})
     return models
 
 
+_NAME = r"([\w.-]+)"
+
 default_handlers = [
     (rf"{BASE}/environments", EnvironmentsHandler),
-    (rf"{BASE}/environments/([\w.-]+)", EnvironmentHandler),
+    (rf"{BASE}/environments/{_NAME}", EnvironmentHandler),
+    (rf"{BASE}/environments/{_NAME}/copy", EnvironmentCopyHandler),
+    (rf"{BASE}/environments/{_NAME}/export", EnvironmentExportHandler),
 ]
