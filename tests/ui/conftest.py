@@ -38,6 +38,7 @@ def pytest_runtest_makereport(
         for number, page in enumerate(LabPage.opened):
             name = re.sub(r"\W+", "-", f"{item.name}-{report.when}-{number}")
             page.picture(pictures(item.config) / f"{name}.png")
+            report.sections.append((f"the log of the server of page {number}", page.lab.log[-3000:]))
     return report
 
 
