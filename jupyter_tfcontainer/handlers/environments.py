@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
@@ -16,8 +16,10 @@ from ..engine import Engine
 from ..environments import Environment
 from ..errors import EngineError, EnvironmentInvalid
 from ..events import ENVIRONMENTS
+from ..offers import offer
 from ..store import Change
 from .base import BASE, TFContainerAPIHandler
+from .catalog import DEVICES
 
 # What a request may say of an environment, and the type of each.
 FIELDS: dict[str, type] = {"display_name": str, "config": dict, "env": dict, "secrets": dict}
@@ -70,13 +72,19 @@ class EnvironmentsHandler(_Handler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Make one: from its fields, or from the ``document`` of an export."""
+        """Make one: from its fields, from the ``document`` of an export, or from what the catalog has of a release."""
         body, specs, call = self.body(), self.kernel_spec_manager, self.manager.threads.call
         if "document" in body:
             name, pin = body.get("name"), body.get("pin", False)
             if not isinstance(name, str | None) or not isinstance(pin, bool):
                 raise web.HTTPError(400, "name must be of type str, pin of type bool.")
             environment = await call(store.import_, body["document"], specs, name=name, pin=pin)
+        elif "tensorflow" in body:
+            body = self.body(tensorflow=str, device=str)
+            if body["device"] not in DEVICES:
+                raise web.HTTPError(400, f"device must be one of {', '.join(DEVICES)}.")
+            found = await call(offer, body["tensorflow"], body["device"])
+            environment = await call(store.create, found.name, Change(found.display_name, found.config), specs)
         else:
             name = self.body(name=str, config=dict)["name"]
             environment = await call(store.create, name, self.change(body, "name"), specs)
@@ -167,7 +175,10 @@ def _model(name: str, specs: KernelSpecManager) -> dict[str, Any]:
 def _models(specs: KernelSpecManager) -> list[dict[str, Any]]:
     models: list[dict[str, Any]] = []
     for name in sorted(specs.find_kernel_specs()):
-        spec = specs.get_kernel_spec(name)
+        try:
+            spec = specs.get_kernel_spec(name)
+        except (NoSuchKernel, OSError, ValueError):
+            continue  # it has gone meanwhile, or nobody can read it: Jupyter leaves it out as well
         if environments.is_environment(spec):
             try:
                 models.append(store.model(Environment.from_kernelspec(name, spec), specs))
