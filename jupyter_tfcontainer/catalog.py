@@ -401,6 +401,20 @@ class Catalog:
                 return image
         return None
 
+    def mirrored(self, reference: str, prefix: str) -> str:
+        """Where an image comes from if a mirror has copies of the catalog's.
+
+        Parameters
+        ----------
+        reference
+            of any image
+        prefix
+            of the mirror; without one everything stays where it is
+        """
+        if not prefix:
+            return reference
+        return next((image.reference(prefix) for image in self.images if image.reference() == reference), reference)
+
     def search(self, text: str) -> tuple[Image, ...]:
         """The images that have all words, in the reference or as in ``cuda 8.0``, ``python 3.5``, ``jupyter``.
 

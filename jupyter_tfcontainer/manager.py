@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 from logging import Logger, LoggerAdapter
 from pathlib import Path
@@ -22,7 +22,7 @@ from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, valida
 from traitlets.config import Config, SingletonConfigurable
 from traitlets.config.application import Application
 
-from . import environments, events, execs, host, machine, store, workspace
+from . import catalog, environments, events, execs, host, machine, store, workspace
 from .containers import Folders, blame
 from .engine import Engine, candidates, connect, labels
 from .engine.execs import Exec
@@ -76,6 +76,11 @@ class ContainerManager(SingletonConfigurable):
     ).tag(config=True)
     standby_timeout = Float(
         1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
+    ).tag(config=True)
+
+    registry_prefix = Unicode(
+        help="Registry, and folder in it, that has copies of the catalog's images, such as 'mirror.example:5000/hub'. "
+        "Images of the catalog that are named without a registry, or with NVIDIA's own, come from there."
     ).tag(config=True)
 
     # What an administrator lets people run (policy.py).
@@ -310,7 +315,8 @@ class ContainerManager(SingletonConfigurable):
         PolicyRefused, EnvironmentInvalid
             with what to do
         """
-        environment = host.locate(environment, workspace_)
+        image = catalog.load().mirrored(environment.image, self.registry_prefix)
+        environment = host.locate(replace(environment, image=image), workspace_)
         usable = host.usable_devices(environment)
         return self.policy.admit(environment, self._machine(environment), workspace_.root, usable)
 

@@ -227,6 +227,20 @@ def test_every_image_is_found_by_its_reference_and_on_a_mirror(catalog: Catalog)
         assert catalog.of_image(each.reference("mirror.example:5000/hub/")) is each
 
 
+@pytest.mark.parametrize(
+    ("reference", "mirrored"),
+    [
+        ("tensorflow/tensorflow:1.2.1-gpu-py3", "mirror:5000/hub/tensorflow/tensorflow:1.2.1-gpu-py3"),
+        ("nvcr.io/nvidia/tensorflow:20.03-tf1-py3", "mirror:5000/hub/nvidia/tensorflow:20.03-tf1-py3"),
+        ("other:5000/tensorflow/tensorflow:1.2.1-gpu-py3", None),
+        ("my/own:image", None),
+    ],
+)
+def test_mirror(catalog: Catalog, reference: str, mirrored: str | None) -> None:
+    assert catalog.mirrored(reference, "mirror:5000/hub") == (mirrored or reference)
+    assert catalog.mirrored(reference, "") == reference
+
+
 def test_reference(catalog: Catalog) -> None:
     official = image(catalog, "tensorflow/tensorflow:1.2.1")
     assert official.reference("mirror.example/hub/") == "mirror.example/hub/tensorflow/tensorflow:1.2.1"

@@ -1,11 +1,14 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Notification } from '@jupyterlab/apputils';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { showCaveats } from './caveatsdialog';
 import { showLog } from './logdialog';
+import { type IKernelspec, MissingEnvironments } from './missing';
 import { KernelNotifications } from './notifications';
+import { RestAPI } from './restapi';
 import { Texts } from './texts';
 
 /** Says when a kernel starts slowly, and why one died. */
@@ -47,4 +50,36 @@ const plugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default plugin;
+/** Offers to make the environment that a notebook was written in. */
+const missingEnvironments: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-tfcontainer:missing-environments',
+  description:
+    'Offers to make the environment that a notebook was written in, where it is missing.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [ITranslator],
+  activate: (app: JupyterFrontEnd, tracker: INotebookTracker, translator: ITranslator | null) => {
+    const { kernelspecs, serverSettings } = app.serviceManager;
+    const missing = new MissingEnvironments({
+      api: new RestAPI(serverSettings),
+      kernelspecs,
+      texts: new Texts(translator ?? nullTranslator)
+    });
+    tracker.widgetAdded.connect((_, panel) => {
+      panel.context.ready
+        .then(() =>
+          missing.opened(
+            panel.title.label,
+            (panel.content.model?.getMetadata('kernelspec') ?? {}) as IKernelspec,
+            panel.sessionContext
+          )
+        )
+        .catch((reason: unknown) => {
+          // Without the offer the notebook is as it would be without us.
+          console.warn('Could not offer to make the environment of a notebook.', reason);
+        });
+    });
+  }
+};
+
+export default [plugin, missingEnvironments];

@@ -107,6 +107,42 @@ export class Texts {
     return this._trans.__('Close');
   }
 
+  /** What an environment is called that is made from the catalog. */
+  environment(tensorflow: string, device: 'cpu' | 'gpu'): string {
+    return `TF ${tensorflow} ${device.toUpperCase()}`;
+  }
+
+  /** The title of the offer to make an environment. */
+  missingTitle(environment: string): string {
+    return this._trans.__('%1 is not here yet', environment);
+  }
+
+  /** The offer to make an environment. */
+  missing(notebook: string, image: string, cannot?: string): string {
+    const trans = this._trans;
+    const offer = trans.__(
+      '%1 was written in an environment that this JupyterLab does not have. It can be made from the image %2, which is pulled at the first start.',
+      notebook,
+      image
+    );
+    return cannot ? `${offer} ${trans.__('But it cannot run on this machine: %1', cannot)}` : offer;
+  }
+
+  /** The button that makes an environment. */
+  create(environment: string): string {
+    return this._trans.__('Create %1', environment);
+  }
+
+  /** The button that makes none. */
+  get notNow(): string {
+    return this._trans.__('Not now');
+  }
+
+  /** The title of the error when an environment could not be made. */
+  get notCreated(): string {
+    return this._trans.__('The environment could not be created');
+  }
+
   private _pulling(name: string, progress?: IPullProgress): string {
     const trans = this._trans;
     if (!progress || progress.layers <= 0) {

@@ -36,3 +36,16 @@ async def test_machine(server: Server) -> None:
     model = await server.get(f"{OURS}/machine")
     assert model["architecture"] == platform.machine()
     assert (model["driver"], model["cards"], model["problem"]) == (None, [], None)
+
+
+async def test_environment_of_a_release(server: Server) -> None:
+    answer = await server.ask("POST", f"{OURS}/environments", {"tensorflow": "1.2.1", "device": "cpu"})
+    assert answer.status == 201
+    assert (answer.model["name"], answer.model["display_name"]) == ("tf-1.2.1-cpu", "TF 1.2.1 CPU")
+    assert answer.model["image"] == "tensorflow/tensorflow:1.2.1-py3"
+    listed = await server.get("api/kernelspecs")
+    assert listed["kernelspecs"]["tf-1.2.1-cpu"]["spec"]["display_name"] == "TF 1.2.1 CPU"
+    answer = await server.ask("POST", f"{OURS}/environments", {"tensorflow": "1.2.1", "device": "tpu"})
+    assert answer.status == 400
+    answer = await server.ask("POST", f"{OURS}/environments", {"tensorflow": "0.0.1", "device": "cpu"})
+    assert answer.status == 404
