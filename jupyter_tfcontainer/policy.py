@@ -170,10 +170,15 @@ def references(image: str) -> tuple[str, str]:
     """The names that an image goes by: the short one that Docker shows, and the full one."""
     name = image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"
     first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
+    if not slash or not _is_registry(first):
         first, rest = REGISTRY, name
-    if first in (REGISTRY, f"index.{REGISTRY}"):
-        first, rest = REGISTRY, rest.removeprefix(f"{LIBRARY}/")
-        full = rest if "/" in rest else f"{LIBRARY}/{rest}"
-        return rest, f"{first}/{full}"
-    return f"{first}/{rest}", f"{first}/{rest}"
+    if first not in (REGISTRY, f"index.{REGISTRY}"):
+        return name, name
+    rest = rest.removeprefix(f"{LIBRARY}/")
+    full = f"{REGISTRY}/{rest if '/' in rest else f'{LIBRARY}/{rest}'}"
+    # Without the registry, some would be another's.
+    return full if "/" in rest and _is_registry(rest.partition("/")[0]) else rest, full
+
+
+def _is_registry(part: str) -> bool:
+    return "." in part or ":" in part or part == "localhost"
