@@ -1,0 +1,164 @@
+"""Each rule of policy, behind each door to a real engine: nothing is pulled, nothing is created."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from homes import MODERN, Home
+from jupyter_client.manager import KernelManager
+from kernels import kernel, value
+from people import as_person
+from servers import OURS, Server, session
+
+from jupyter_tfcontainer.errors import PolicyRefused
+from jupyter_tfcontainer.policy import Policy
+
+# No registry answers there: a pull would fail with another error.
+ABSENT = "127.0.0.1:1/tensorflow:1.2.1"
+# Each rule that holds for root as well: what an administrator says, and what a kernelspec says against it.
+RULES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "allowed_images": (["tensorflow/*"], {}),
+    "allowed_mount_roots": (["/nowhere"], {}),
+    "allowed_devices": ([], {"devices": ["/dev/null"]}),
+    "max_memory": ("1g", {"memory": "2g"}),
+    "max_cpus": (0.5, {"cpus": 1}),
+    "max_gpus": (0, {"gpus": 1}),
+    "max_containers": (0, {}),
+}
+EACH = pytest.mark.parametrize("rule", RULES)
+UID = 2345
+
+
+def refused_by(rule: str, said: str) -> None:
+    """See that a sentence names the rule, the machine, and the file that it is set in."""
+    assert f"ContainerManager.{rule} = " in said
+    assert f"the policy of {os.uname().nodename} does not allow that" in said
+    assert "jupyter_tfcontainer_config.json" in said
+
+
+@pytest.fixture
+def ruled(home: Home, rule: str) -> Home:
+    """A home with one rule, and a kernelspec lying about that is against it."""
+    setting, config = RULES[rule]
+    home.configure(**{rule: setting})
+    home.add("tf", ABSENT, **config)
+    return home
+
+
+def test_every_rule_is_here() -> None:
+    rules = {name for name in Policy.__dataclass_fields__ if name != "files"}
+    assert rules == RULES.keys() | {"allow_root"}
+
+
+@EACH
+def test_a_hand_written_kernelspec(ruled: Home, rule: str) -> None:
+    manager = KernelManager(kernel_name="tf")
+    with pytest.raises(PolicyRefused) as caught:
+        manager.start_kernel()
+    manager.context.destroy()
+    refused_by(rule, str(caught.value))
+    assert not ruled.containers()
+
+
+@EACH
+async def test_rest(ruled: Home, server: Server, rule: str) -> None:
+    """A container started ahead, a session of a launcher, and an environment that was made through REST."""
+    body = {"name": "made", "config": {"image": ABSENT, **RULES[rule][1]}}
+    assert (await server.ask("POST", f"{OURS}/environments", body)).status == 201
+    for name in ("tf", "made"):
+        answer = await server.ask("POST", f"{OURS}/containers", {"environment": name})
+        assert (answer.status, answer.model["reason"]) == (403, "PolicyRefused")
+        refused_by(rule, answer.model["message"])
+        answer = await server.ask("POST", "api/sessions", session(name))
+        assert answer.status == 500
+        refused_by(rule, answer.model["message"])
+    assert not ruled.containers()
+
+
+def execute(home: Home, *, uid: int | None = None) -> str:
+    """What `jupyter execute` says of a notebook that runs in an environment."""
+    cell = {"id": "a", "cell_type": "code", "source": "1", "metadata": {}, "outputs": [], "execution_count": None}
+    kernelspec = {"name": "tf", "display_name": "TF"}
+    notebook = {"cells": [cell], "metadata": {"kernelspec": kernelspec}, "nbformat": 4, "nbformat_minor": 5}
+    path = home.workspace / "notebook.ipynb"
+    path.write_text(json.dumps(notebook))
+    command = [sys.executable, "-m", "jupyter", "execute", str(path)]
+    done = subprocess.run(
+        as_person(command, uid=uid, groups=(engine_group(),)) if uid else command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=home.workspace,
+        env={**os.environ, **home.variables()},
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
+def engine_group() -> int:
+    """The group that may use the engine's socket."""
+    return Path("/var/run/docker.sock").stat().st_gid
+
+
+@EACH
+def test_jupyter_execute(ruled: Home, rule: str) -> None:
+    refused_by(rule, execute(ruled))
+    assert not ruled.containers()
+
+
+@pytest.fixture
+def theirs(home: Home) -> Home:
+    """A home of somebody who is not root."""
+    subprocess.run(["chown", "-R", f"{UID}:{UID}", home.root], check=True)
+    return home
+
+
+@pytest.mark.parametrize("config", [{"user": "root"}, {"user": "2345:6"}, {"groups": [6]}], ids=json.dumps)
+def test_allow_root_for_somebody_who_is_not(theirs: Home, config: dict[str, Any]) -> None:
+    theirs.add("tf", ABSENT, **config)
+    said = execute(theirs, uid=UID)
+    assert "ContainerManager.allow_root = False (set in no file, so it is the default)" in said
+    # With that rule's leave, it gets as far as the image.
+    theirs.configure(allow_root=True)
+    assert "could not pull the image" in execute(theirs, uid=UID)
+
+
+def test_a_device_that_is_not_theirs(theirs: Home) -> None:
+    theirs.add("tf", ABSENT, devices=["/dev/mem" if Path("/dev/mem").exists() else "/dev/console"])
+    assert "ContainerManager.allowed_devices = None" in execute(theirs, uid=UID)
+
+
+def test_the_ceiling_is_the_limit_of_who_sets_none(home: Home) -> None:
+    home.configure(max_memory="512m", max_cpus=1)
+    client = docker.APIClient()
+    with kernel(home.add("tf", MODERN)) as (manager, connected):
+        assert value(connected, "print(1)") == "1"
+        (container,) = home.containers()
+        host = client.inspect_container(container["Id"])["HostConfig"]
+        assert (host["Memory"], host["NanoCpus"]) == (512 * 1024**2, 10**9)
+        # A restart keeps the container: what was admitted is what runs.
+        manager.restart_kernel(now=True)
+        connected.wait_for_ready(timeout=20)
+        assert [one["Id"] for one in home.containers()] == [container["Id"]]
+    client.close()
+
+
+async def test_max_containers(server: Server) -> None:
+    """Those of other processes count as well, and those that are just being started."""
+    manager = server.app.web_app.settings["tfcontainer_manager"]
+    there = len(await server.get(f"{OURS}/containers"))  # somebody may test beside us
+    manager.max_containers = there + 1
+    server.home.add("tf", MODERN)
+    await server.ahead("tf")
+    answer = await server.ask("POST", f"{OURS}/containers", {"environment": "tf"})
+    assert (answer.status, answer.model["reason"]) == (403, "PolicyRefused")
+    assert f"ContainerManager.max_containers = {there + 1}" in answer.model["message"]
+    # The kernel takes the one that waits.
+    await server.start("tf")
