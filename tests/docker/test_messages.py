@@ -90,8 +90,8 @@ def test_inspection(shared: Shared) -> None:
 
 
 def test_inline_plot(shared: Shared) -> None:
-    code = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([0, 3, 1]); plt.show()"
-    result = run(shared.client, code)
+    """Without a word of magic: the kernel picks the backend."""
+    result = run(shared.client, "import matplotlib.pyplot as plt; plt.plot([0, 3, 1]); plt.show()")
     assert result.status == "ok", result.error
     pictures = [data["image/png"] for data in result.displays if "image/png" in data]
     assert len(pictures) == 1
