@@ -1,5 +1,5 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
+import { ISessionContextDialogs, Notification, SessionContextDialogs } from '@jupyterlab/apputils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -57,13 +57,19 @@ const missingEnvironments: JupyterFrontEndPlugin<void> = {
     'Offers to make the environment that a notebook was written in, where it is missing.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ITranslator],
-  activate: (app: JupyterFrontEnd, tracker: INotebookTracker, translator: ITranslator | null) => {
+  optional: [ISessionContextDialogs, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    dialogs: ISessionContextDialogs | null,
+    translator: ITranslator | null
+  ) => {
     const { kernelspecs, serverSettings } = app.serviceManager;
     const missing = new MissingEnvironments({
       api: new RestAPI(serverSettings),
       kernelspecs,
-      texts: new Texts(translator ?? nullTranslator)
+      texts: new Texts(translator ?? nullTranslator),
+      dialogs: dialogs ?? new SessionContextDialogs(translator ? { translator } : {})
     });
     tracker.widgetAdded.connect((_, panel) => {
       panel.context.ready

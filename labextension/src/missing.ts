@@ -1,4 +1,4 @@
-import type { ISessionContext } from '@jupyterlab/apputils';
+import type { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputils';
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 
@@ -36,6 +36,7 @@ export class MissingEnvironments {
     this._api = options.api;
     this._kernelspecs = options.kernelspecs;
     this._texts = options.texts;
+    this._dialogs = options.dialogs;
   }
 
   /**
@@ -56,9 +57,15 @@ export class MissingEnvironments {
       return;
     }
     const [first, ...others] = offers(asked, await this._api.release(asked.tensorflow));
-    const chosen = first && (await this._ask(title, asked, [first, ...others]));
+    if (!first || session.session?.kernel) {
+      return;
+    }
+    rejectDialogs();
+    const chosen = await this._ask(title, asked, [first, ...others]);
     if (chosen) {
       await this._create(asked.tensorflow, chosen, session);
+    } else if (Dialog.tracker.size === 0) {
+      await this._dialogs.selectKernel(session);
     }
   }
 
@@ -76,7 +83,7 @@ export class MissingEnvironments {
       title: texts.missingTitle(texts.environment(asked.tensorflow, asked.device)),
       body: texts.missing(title, image.reference, cannot),
       buttons: [
-        Dialog.cancelButton({ label: texts.notNow }),
+        Dialog.cancelButton({ label: texts.otherKernel }),
         ...labels.map(label => Dialog.createButton({ label, accept: true }))
       ],
       // The last is the one that runs.
@@ -93,8 +100,7 @@ export class MissingEnvironments {
     try {
       const { name } = await this._api.createEnvironment(tensorflow, device);
       await this._kernelspecs.refreshSpecs();
-      // JupyterLab's own question for a kernel, which is below ours, has its answer.
-      Dialog.flush();
+      rejectDialogs();
       await session.changeKernel({ name });
     } catch (error) {
       await showErrorMessage(this._texts.notCreated, error as Error);
@@ -104,6 +110,7 @@ export class MissingEnvironments {
   private readonly _api: MissingEnvironments.IOptions['api'];
   private readonly _kernelspecs: KernelSpec.IManager;
   private readonly _texts: Texts;
+  private readonly _dialogs: MissingEnvironments.IOptions['dialogs'];
 }
 
 export namespace MissingEnvironments {
@@ -111,6 +118,8 @@ export namespace MissingEnvironments {
     api: Pick<RestAPI, 'release' | 'createEnvironment'>;
     kernelspecs: KernelSpec.IManager;
     texts: Texts;
+    /** JupyterLab's own questions. */
+    dialogs: Pick<ISessionContextDialogs, 'selectKernel'>;
   }
 }
 
@@ -119,6 +128,16 @@ interface IOffer {
   image: IImage;
   /** Why the image cannot run here. */
   cannot: string | undefined;
+}
+
+/**
+ * Answer JupyterLab's own question, which other kernel to take: it comes before ours or after, as dialogs come one after
+ * the other, and the answer to ours spares it.
+ */
+function rejectDialogs(): void {
+  for (const dialog of Dialog.tracker.filter(each => !each.isDisposed)) {
+    dialog.reject();
+  }
 }
 
 /** What can be made instead of what is missing: that itself and, if it cannot run here, the same for the processor. */

@@ -133,9 +133,9 @@ export class Texts {
     return this._trans.__('Create %1', environment);
   }
 
-  /** The button that makes none. */
-  get notNow(): string {
-    return this._trans.__('Not now');
+  /** The button that leads to the kernels that there are. */
+  get otherKernel(): string {
+    return this._trans.__('Other kernel…');
   }
 
   /** The title of the error when an environment could not be made. */

@@ -1,4 +1,5 @@
 import type { ISessionContext } from '@jupyterlab/apputils';
+import { showDialog } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
@@ -27,7 +28,11 @@ describe('MissingEnvironments', () => {
   });
   const kernel = { name: 'tf-1.2.1-gpu', display_name: 'TF 1.2.1 GPU' };
   const changeKernel = vi.fn();
-  const session = { changeKernel } as unknown as ISessionContext;
+  const selectKernel = vi.fn();
+  const session = {
+    changeKernel,
+    session: null
+  } as unknown as ISessionContext;
   const api = {
     release: vi.fn<(tensorflow: string) => Promise<ICatalog>>(),
     createEnvironment: vi.fn()
@@ -64,7 +69,8 @@ describe('MissingEnvironments', () => {
     missing = new MissingEnvironments({
       api,
       kernelspecs: kernelspecs as unknown as KernelSpec.IManager,
-      texts: new Texts(nullTranslator)
+      texts: new Texts(nullTranslator),
+      dialogs: { selectKernel }
     });
   });
 
@@ -79,7 +85,7 @@ describe('MissingEnvironments', () => {
     expect(shown.textContent).toContain('old.ipynb was written in an environment');
     expect(shown.textContent).toContain('the image gpu:1');
     expect(buttons(shown).map(button => button.textContent)).toEqual([
-      'Not now',
+      'Other kernel…',
       'Create TF 1.2.1 GPU'
     ]);
     press(shown, 'Create TF 1.2.1 GPU');
@@ -105,16 +111,39 @@ describe('MissingEnvironments', () => {
     expect(api.createEnvironment).toHaveBeenCalledExactlyOnceWith('1.2.1', 'cpu');
   });
 
-  it('changes nothing when the answer is no', async () => {
+  it('leads to the other kernels', async () => {
     api.release.mockResolvedValue({
       images: [image('gpu:1', 'works')],
       best: { gpu: 'gpu:1', cpu: null }
     });
     const done = missing.opened('old.ipynb', kernel, session);
-    press(await dialog(), 'Not now');
+    press(await dialog(), 'Other kernel…');
     await done;
     expect(api.createEnvironment).not.toHaveBeenCalled();
-    expect(changeKernel).not.toHaveBeenCalled();
+    expect(selectKernel).toHaveBeenCalledExactlyOnceWith(session);
+  });
+
+  it('asks in the place of JupyterLab', async () => {
+    api.release.mockResolvedValue({
+      images: [image('gpu:1', 'works')],
+      best: { gpu: 'gpu:1', cpu: null }
+    });
+    const other = showDialog({ title: 'Select Kernel' });
+    await dialog();
+    const done = missing.opened('old.ipynb', kernel, session);
+    expect((await other).button.accept).toBe(false);
+    press(await dialog(), 'Other kernel…');
+    await done;
+  });
+
+  it('asks nothing once there is a kernel', async () => {
+    api.release.mockResolvedValue({
+      images: [image('gpu:1', 'works')],
+      best: { gpu: 'gpu:1', cpu: null }
+    });
+    const running = { ...session, session: { kernel: {} } } as unknown as ISessionContext;
+    await missing.opened('old.ipynb', kernel, running);
+    expect(document.querySelector('.jp-Dialog')).toBeNull();
   });
 
   it.each([
