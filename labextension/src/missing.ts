@@ -2,7 +2,7 @@ import type { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputi
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 
-import type { Device, ICatalog, IImage, RestAPI } from './restapi';
+import type { Device, ICatalog, RestAPI } from './restapi';
 import type { Texts } from './texts';
 
 /** As our environments are named: `tf-1.2.1-gpu`, `TF 1.2.1 GPU`. */
@@ -56,40 +56,31 @@ export class MissingEnvironments {
     if (this._kernelspecs.specs?.kernelspecs[name]) {
       return;
     }
-    const [first, ...others] = offers(asked, await this._api.release(asked.tensorflow));
-    if (!first || session.session?.kernel) {
+    const offer = choose(asked, await this._api.release(asked.tensorflow));
+    if (!offer || session.session?.kernel) {
       return;
     }
     rejectDialogs();
-    const chosen = await this._ask(title, asked, [first, ...others]);
-    if (chosen) {
-      await this._create(asked.tensorflow, chosen, session);
+    if (await this._ask(title, asked, offer)) {
+      await this._create(asked.tensorflow, offer.device, session);
     } else if (Dialog.tracker.size === 0) {
       await this._dialogs.selectKernel(session);
     }
   }
 
-  private async _ask(
-    title: string,
-    asked: IWanted,
-    choices: [IOffer, ...IOffer[]]
-  ): Promise<Device | undefined> {
+  private async _ask(title: string, asked: IWanted, offer: IOffer): Promise<boolean> {
     const texts = this._texts;
-    const labels = choices.map(({ device }) =>
-      texts.create(texts.environment(asked.tensorflow, device))
-    );
-    const { image, cannot } = choices[0];
+    const missing = texts.environment(asked.tensorflow, asked.device);
+    const made = texts.environment(asked.tensorflow, offer.device);
     const result = await showDialog({
-      title: texts.missingTitle(texts.environment(asked.tensorflow, asked.device)),
-      body: texts.missing(title, image.reference, cannot),
+      title: texts.missingTitle(missing),
+      body: texts.missing(title, missing, made, offer.reference, offer.cannot),
       buttons: [
         Dialog.cancelButton({ label: texts.otherKernel }),
-        ...labels.map(label => Dialog.createButton({ label, accept: true }))
-      ],
-      // The last is the one that runs.
-      defaultButton: choices.length
+        Dialog.okButton({ label: texts.create(made) })
+      ]
     });
-    return choices[labels.indexOf(result.button.label)]?.device;
+    return result.button.accept;
   }
 
   private async _create(
@@ -123,10 +114,12 @@ export namespace MissingEnvironments {
   }
 }
 
+/** What can be made. */
 interface IOffer {
   device: Device;
-  image: IImage;
-  /** Why the image cannot run here. */
+  /** Of its image. */
+  reference: string;
+  /** Why what the notebook asks for cannot run here. */
   cannot: string | undefined;
 }
 
@@ -140,17 +133,21 @@ function rejectDialogs(): void {
   }
 }
 
-/** What can be made instead of what is missing: that itself and, if it cannot run here, the same for the processor. */
-function offers(asked: IWanted, catalog: ICatalog): IOffer[] {
-  const offer = (device: Device): IOffer[] => {
-    const image = catalog.images.find(each => each.reference === catalog.best[device]);
-    const cannot =
-      image?.verdict.word === 'cannot' ? image.verdict.reasons[0]?.sentence : undefined;
-    return image ? [{ device, image, cannot }] : [];
-  };
-  const found = offer(asked.device);
-  if (asked.device === 'gpu' && found.some(each => each.cannot)) {
-    found.push(...offer('cpu').filter(each => !each.cannot));
+/** What to offer: what the notebook asks for or, if that cannot run here, the same for the processor. */
+function choose(asked: IWanted, catalog: ICatalog): IOffer | null {
+  const find = (device: Device) =>
+    catalog.images.find(each => each.reference === catalog.best[device]);
+  const image = find(asked.device);
+  if (!image) {
+    return null;
   }
-  return found;
+  const { reference, verdict } = image;
+  if (verdict.word !== 'cannot') {
+    return { device: asked.device, reference, cannot: undefined };
+  }
+  const cannot = verdict.reasons[0]?.sentence ?? '';
+  const processor = find('cpu');
+  return processor && processor.verdict.word !== 'cannot'
+    ? { device: 'cpu', reference: processor.reference, cannot }
+    : { device: asked.device, reference, cannot };
 }

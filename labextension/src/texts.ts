@@ -117,15 +117,39 @@ export class Texts {
     return this._trans.__('%1 is not here yet', environment);
   }
 
-  /** The offer to make an environment. */
-  missing(notebook: string, image: string, cannot?: string): string {
+  /**
+   * The offer to make an environment.
+   *
+   * @param notebook Its name.
+   * @param missing The environment that it was written in.
+   * @param made The one that is offered: the same, or another that runs here.
+   * @param image What that is made from.
+   * @param cannot Why the missing one cannot run here.
+   */
+  missing(
+    notebook: string,
+    missing: string,
+    made: string,
+    image: string,
+    cannot: string | undefined
+  ): string {
     const trans = this._trans;
-    const offer = trans.__(
-      '%1 was written in an environment that this JupyterLab does not have. It can be made from the image %2, which is pulled at the first start.',
+    if (cannot === undefined) {
+      return trans.__(
+        '%1 was written in an environment that this JupyterLab does not have. It can be made from the image %2, which is pulled at the first start.',
+        notebook,
+        image
+      );
+    }
+    const why = trans.__(
+      '%1 was written in %2, which cannot run on this machine. %3',
       notebook,
-      image
+      missing,
+      cannot
     );
-    return cannot ? `${offer} ${trans.__('But it cannot run on this machine: %1', cannot)}` : offer;
+    return made === missing
+      ? why
+      : `${why} ${trans.__('%1 can be made instead, from the image %2, which is pulled at the first start.', made, image)}`;
   }
 
   /** The button that makes an environment. */

@@ -49,9 +49,9 @@ def test_the_processor_is_offered_where_there_is_no_card(
 ) -> None:
     page.page.locator(".jp-DirListing-item", has_text=NOTEBOOK).dblclick()
     offer = page.dialog.filter(has_text="TF 1.12.0 GPU is not here yet")
-    expect(offer).to_contain_text(f"{NOTEBOOK} was written in an environment that this JupyterLab does not have.")
-    expect(offer).to_contain_text("tensorflow/tensorflow:1.12.0-gpu-py3")
-    expect(offer).to_contain_text("But it cannot run on this machine: This machine shows no NVIDIA card")
+    expect(offer).to_contain_text(f"{NOTEBOOK} was written in TF 1.12.0 GPU, which cannot run on this machine.")
+    expect(offer).to_contain_text("This machine shows no NVIDIA card")
+    expect(offer).to_contain_text(f"TF 1.12.0 CPU can be made instead, from the image {IMAGE}:{TAG}")
     page.picture(pictures(pytestconfig) / "missing-environment.png")
     create = offer.get_by_role("button", name="Create TF 1.12.0 CPU")
     expect(create).to_be_focused()
