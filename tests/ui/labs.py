@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -13,9 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from homes import Home
+from kernels import until
 from people import as_person
 
 ROOT = Path(__file__).parent.parent.parent
@@ -44,7 +47,7 @@ class Lab:
         self.address = ""
         self._process = process
         self._log: list[str] = []
-        self._listens = threading.Event()
+        self._told = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -66,8 +69,10 @@ class Lab:
 
     def wait(self) -> None:
         """Wait until it listens."""
-        assert self._listens.wait(START_SECONDS), self.log
+        assert self._told.wait(START_SECONDS), self.log
         assert self.address, self.log
+        # It tells its address before it listens there.
+        assert until(self._listens, START_SECONDS), self.log
 
     def stop(self) -> None:
         """Stop it as a service manager does; it must end by itself, and well."""
@@ -79,6 +84,11 @@ class Lab:
             self._reader.join()
         assert status == 0, self.log[-3000:]
 
+    def _listens(self) -> bool:
+        port = urlsplit(self.address).port
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+
     def _read(self) -> None:
         assert self._process.stderr is not None
         with self._process.stderr as lines:
@@ -86,8 +96,8 @@ class Lab:
                 self._log.append(line)
                 if not self.address and (match := re.search(r"(http://127\.0\.0\.1:\d+/)lab\?token=", line)):
                     self.address = match[1]
-                    self._listens.set()
-        self._listens.set()
+                    self._told.set()
+        self._told.set()
 
 
 @contextmanager
