@@ -84,7 +84,8 @@ async def test_rest(ruled: Home, server: Server, rule: str) -> None:
 
 def execute(home: Home, *, uid: int | None = None) -> str:
     """What `jupyter execute` says of a notebook that runs in an environment."""
-    cell = {"id": "a", "cell_type": "code", "source": "1", "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, Any] = {"id": "a", "cell_type": "code", "source": "1", "metadata": {}, "outputs": []}
+    cell["execution_count"] = None
     kernelspec = {"name": "tf", "display_name": "TF"}
     notebook = {"cells": [cell], "metadata": {"kernelspec": kernelspec}, "nbformat": 4, "nbformat_minor": 5}
     path = home.workspace / "notebook.ipynb"
