@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import openapi
 from homes import Home
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
@@ -146,9 +147,9 @@ class Server:
             if error.response is None:
                 raise
             response = error.response
-        return Answer(
-            response.code, json.loads(response.body) if response.body else None, response.headers.get("Location")
-        )
+        answer = json.loads(response.body) if response.body else None
+        openapi.check(method, path, response.code, answer)
+        return Answer(response.code, answer, response.headers.get("Location"))
 
     async def get(self, path: str, **parameters: str) -> Any:
         """The model at a path."""

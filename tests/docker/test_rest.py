@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -108,7 +109,11 @@ async def test_standby_is_taken_by_the_next_kernel(server: Server) -> None:
     assert await server.container() == standby
     assert await server.get(f"{CONTAINERS}/{standby['id']}") == standby
     kernel = await server.start("tf")
-    assert await server.container() == {**standby, "state": "running", "kernel": {"id": kernel, "ready": True}}
+    running = await server.container()
+    notebook = Path(running["notebook"])
+    assert (notebook.parent, notebook.suffix) == (server.home.workspace, ".ipynb")
+    taken = {"state": "running", "kernel": {"id": kernel, "ready": True}, "notebook": str(notebook)}
+    assert running == {**standby, **taken}
     assert [one["Id"] for one in server.home.containers()] == [standby["id"]]
     async with server.page(kernel) as page:
         assert await page.value("print(6 * 7)") == "42"
