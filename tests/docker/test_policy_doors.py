@@ -82,9 +82,9 @@ async def test_rest(ruled: Home, server: Server, rule: str) -> None:
     assert not ruled.containers()
 
 
-def execute(home: Home, *, uid: int | None = None) -> str:
+def execute(home: Home, *, uid: int | None = None, code: str = "1", ends: int = 1) -> str:
     """What `jupyter execute` says of a notebook that runs in an environment."""
-    cell: dict[str, Any] = {"id": "a", "cell_type": "code", "source": "1", "metadata": {}, "outputs": []}
+    cell: dict[str, Any] = {"id": "a", "cell_type": "code", "source": code, "metadata": {}, "outputs": []}
     cell["execution_count"] = None
     kernelspec = {"name": "tf", "display_name": "TF"}
     notebook = {"cells": [cell], "metadata": {"kernelspec": kernelspec}, "nbformat": 4, "nbformat_minor": 5}
@@ -99,7 +99,7 @@ def execute(home: Home, *, uid: int | None = None) -> str:
         cwd=home.workspace,
         env={**os.environ, **home.variables()},
     )
-    assert done.returncode != 0
+    assert done.returncode == ends, done.stderr
     return done.stderr
 
 
@@ -129,6 +129,22 @@ def test_allow_root_for_somebody_who_is_not(theirs: Home, config: dict[str, Any]
     # With that rule's leave, it gets as far as the image.
     theirs.configure(allow_root=True)
     assert "could not pull the image" in execute(theirs, uid=UID)
+
+
+def test_root_inside_for_somebody_who_is_not(theirs: Home) -> None:
+    """It gets as far as its sockets, though they are another user's, and so does the person."""
+    theirs.configure(allow_root=True)
+    theirs.add("tf", MODERN, user="root")
+    execute(theirs, uid=UID, code="import os; assert os.getuid() == 0; open('made', 'w').close()", ends=0)
+    assert (theirs.workspace / "made").stat().st_uid == 0
+    theirs.add("tf", MODERN, user="54321:54321")
+    theirs.workspace.chmod(0o755)
+    code = "import os; assert os.getuid() == 54321; open('/tfcontainer/home/x', 'w').close()"
+    execute(theirs, uid=UID, code=code, ends=0)
+    kept = theirs.data / "tfcontainer" / "homes"
+    assert (kept / "tf" / "x").stat().st_uid == 54321
+    # The home is open to whom the kernel is, and the folder that it is in to nobody but the person.
+    assert (kept.stat().st_mode & 0o777, kept.stat().st_uid) == (0o700, UID)
 
 
 def test_a_device_that_is_not_theirs(theirs: Home) -> None:
