@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from . import containers, host, machine, preflight, workspace
@@ -17,6 +18,7 @@ from .environments import Environment
 from .errors import (
     ContainerEnded,
     ContainerNameTaken,
+    ContainerNotFound,
     EngineFailed,
     EnvironmentInvalid,
     IPykernelMissing,
@@ -36,6 +38,9 @@ READY = b"[supervisor] ready"
 NO_IPYKERNEL = 86
 # Lines of a log that fit into a dialog.
 LOG_LINES = 12
+# Seconds that a container may take until its supervisor listens: what comes before that is the image's own entrypoint.
+BOOT_TIMEOUT = 120.0
+CANCELLED = "was removed before its kernel was there, since this program ends."
 
 
 class Starter:
@@ -54,6 +59,9 @@ class Starter:
         self._images = images
         self._lock = threading.Lock()
         self._accounts: dict[str, tuple[str, str]] = {}
+        self._cancelled = False
+        #: The containers that boot, each with why that was ended, once it was.
+        self._booting: dict[str, str] = {}
 
     def start(
         self,
@@ -134,8 +142,13 @@ class Starter:
         return container
 
     def cancel(self) -> None:
-        """Cancel the pulls that starts wait for."""
+        """Cancel all starts: the pulls that they wait for, and the containers that boot."""
         self._images.close()
+        with self._lock:
+            self._cancelled = True
+            booting = list(self._booting)
+        for container in booting:
+            self._end_boot(container, CANCELLED)
 
     def _before_pull(self, environment: Environment, events: KernelEvents) -> None:
         """What would make a start fail anyway is found out before gigabytes are fetched for it."""
@@ -160,7 +173,7 @@ class Starter:
     def _boot(self, container: RunningContainer, meanwhile: Callable[[], None]) -> None:
         environment, machine = container.environment, self.engine.facts.host
         try:
-            output, code = self.engine.start_until(container.id, READY, meanwhile)
+            output, code = self._wait_for_boot(container, meanwhile)
         except EngineFailed as error:
             if 'exec: "sh"' in str(error):
                 raise IPykernelMissing(
@@ -186,6 +199,45 @@ class Starter:
                 f"kernel was there. {containers.blame(environment)}"
                 f"Its log ends:\n{last_lines(output) or '(nothing)'}"
             )
+
+    def _wait_for_boot(self, container: RunningContainer, meanwhile: Callable[[], None]) -> tuple[str, int | None]:
+        """Start a container, and wait until its supervisor listens; an entrypoint that hangs is not waited for."""
+        patience = threading.Timer(BOOT_TIMEOUT, self._give_up, (container.id,))
+        patience.daemon = True
+        patience.name = "tfcontainer-patience"
+        with self._lock:
+            self._booting[container.id] = CANCELLED if self._cancelled else ""
+        booted: tuple[str, int | None] | None = None
+        try:
+            if not self._booting[container.id]:
+                patience.start()
+                booted = self.engine.start_until(container.id, READY, meanwhile)
+        except ContainerNotFound:
+            if not self._booting[container.id]:
+                raise
+        finally:
+            patience.cancel()
+            with self._lock:
+                why = self._booting.pop(container.id)
+        if booted is None or why:
+            name, machine = container.environment.display_name, self.engine.facts.host
+            raise ContainerEnded(f"The container of {name} on {machine} {why}")
+        return booted
+
+    def _give_up(self, container: str) -> None:
+        with suppress(TFContainerError):  # it has just ended by itself
+            log = last_lines(self.engine.logs(container, LOG_LINES)) or "(nothing)"
+            self._end_boot(
+                container, f"was not ready after {BOOT_TIMEOUT:.0f} s, and was removed. Its log ends:\n{log}"
+            )
+
+    def _end_boot(self, container: str, why: str) -> None:
+        """Remove a container that boots: whoever waits for it hears of that at once."""
+        with self._lock:
+            if container not in self._booting:
+                return
+            self._booting[container] = why
+        self.engine.remove(container)
 
     def _refused(self, container: RunningContainer, explanation: str) -> TFContainerError:
         """What the engine meant when it refused a container, in terms of what the environment says."""
