@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from jupyter_tfcontainer import __version__
-from jupyter_tfcontainer.containers import Folders, Person, account_files, create_arguments
+from jupyter_tfcontainer.containers import Folders, Person, account_files, create_arguments, dropped, refused_field
 from jupyter_tfcontainer.engine import EngineFacts, labels
-from jupyter_tfcontainer.environments import Environment
+from jupyter_tfcontainer.environments import Environment, MountPoint
 from jupyter_tfcontainer.workspace import Workspace
 
 ROOTFUL = EngineFacts.from_engine("unix:///var/run/docker.sock", {"LoggingDriver": "json-file"}, {})
@@ -68,6 +68,70 @@ def test_rootless_root_inside_is_the_person() -> None:
     assert created["HostConfig"]["GroupAdd"] == []
     named = variables(facts=ROOTLESS)
     assert (named["USER"], named["LOGNAME"], named["HOME"]) == ("root", "root", "/tfcontainer/home")
+
+
+@pytest.mark.parametrize(
+    ("asked", "facts", "user", "groups", "name"),
+    [
+        ("me", ROOTFUL, "1000:1001", ["27", "998", "5"], "ada"),
+        ("1000:1001", ROOTFUL, "1000:1001", ["27", "998", "5"], "ada"),
+        ("root", ROOTFUL, "0:0", ["5"], "root"),
+        ("0:7", ROOTFUL, "0:7", ["5"], "root"),
+        ("1000:5", ROOTFUL, "1000:5", ["5"], "user1000"),
+        ("me", ROOTLESS, "0:0", ["5"], "root"),
+        ("1000:1001", ROOTLESS, "1000:1001", ["5"], "user1000"),
+    ],
+)
+def test_another_user_has_no_groups_of_the_persons(
+    asked: str, facts: EngineFacts, user: str, groups: list[str], name: str
+) -> None:
+    environment = replace(PLAIN, user=asked, groups=(5,))
+    created = arguments(environment, facts=facts)
+    assert (created["User"], created["HostConfig"]["GroupAdd"]) == (user, groups)
+    assert variables(environment, facts=facts)["USER"] == name
+    # Whose sockets are another's lets the person in.
+    another = user.partition(":")[0] != ("0" if facts.rootless else "1000")
+    assert json.loads(created["Cmd"][2])["shared"] is another
+
+
+def test_each_further_field_in_the_engines_words() -> None:
+    environment = replace(
+        PLAIN,
+        mounts=(MountPoint("/a", "/b"), MountPoint("/c", "/d", read_only=True)),
+        ulimits={"nofile": (1, 2)},
+        devices=("/dev/x:/dev/y:r", "/dev/z"),
+        ports=(80,),
+        preload=("numpy",),
+        python="py",
+    )
+    created = arguments(environment)
+    host = created["HostConfig"]
+    mounts = {mount["Target"]: (mount["Source"], mount.get("ReadOnly", False)) for mount in host["Mounts"]}
+    assert (mounts["/b"], mounts["/d"]) == (("/a", False), ("/c", True))
+    assert host["Ulimits"] == [{"Name": "nofile", "Soft": 1, "Hard": 2}]
+    assert host["Devices"] == [
+        {"PathOnHost": "/dev/x", "PathInContainer": "/dev/y", "CgroupPermissions": "r"},
+        {"PathOnHost": "/dev/z", "PathInContainer": "/dev/z", "CgroupPermissions": "rwm"},
+    ]
+    assert created["ExposedPorts"] == {"80/tcp": {}}
+    assert created["Cmd"][3:] == ["py", "search", "py"]
+    supervisor = json.loads(created["Cmd"][2])
+    assert (supervisor["preload"], supervisor["keep_nofile"]) == (["numpy"], True)
+    assert supervisor["checks"][-2:] == ["/b", "/d"]
+
+
+def test_limits_that_the_engine_dropped() -> None:
+    limited = replace(PLAIN, memory=1024, cpus=0.5)
+    assert dropped(limited, {"Memory": 1024, "NanoCpus": 500_000_000}) is None
+    assert dropped(limited, {"Memory": 0, "NanoCpus": 500_000_000}) == "memory"
+    assert dropped(limited, {"Memory": 1024}) == "cpus"
+    assert dropped(PLAIN, {}) is None
+
+
+def test_only_a_field_that_was_asked_for_is_to_blame() -> None:
+    refusal = "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"
+    assert refused_field(replace(PLAIN, cpus=3.0), refusal) == "cpus"
+    assert refused_field(replace(PLAIN, memory=1), refusal) is None
 
 
 def test_no_privileges_no_ports() -> None:

@@ -36,11 +36,11 @@ def bare_python(folder: Path) -> Path:
     return folder / "bare" / "bin" / "python"
 
 
-def start(folder: Path, **variables: str) -> tuple[int, str]:
+def start(folder: Path, *more: str, **variables: str) -> tuple[int, str]:
     """Run the container's command; the supervisor that it becomes has no owner, and ends at once."""
     config = {"control": str(folder / "control.sock"), "orphan_timeout": 0, "checks": [], "preload": []}
     done = subprocess.run(
-        ["sh", str(START), json.dumps(config)],
+        ["sh", str(START), json.dumps(config), *more],
         check=False,
         capture_output=True,
         text=True,
@@ -104,3 +104,23 @@ def test_no_python_at_all(folder: Path) -> None:
     code, errors = start(folder)
     assert code == NO_IPYKERNEL
     assert errors == "no ipykernel in this image; looked in: (no Python at all)\n"
+
+
+def test_the_one_that_was_asked_for(folder: Path) -> None:
+    link(folder, "python3", Path(sys.executable))
+    link(folder, "other", Path(sys.executable))
+    code, errors = start(folder, "other", "search", "other")
+    assert code == 0
+    assert "[supervisor] ready" in errors
+    assert "python3" not in runs(folder)
+
+
+def test_no_other_than_the_one_that_was_asked_for(folder: Path) -> None:
+    link(folder, "python3", Path(sys.executable))
+    link(folder, "other", bare_python(folder))
+    assert start(folder, "other", "search", "other") == (
+        NO_IPYKERNEL,
+        "no ipykernel in this image; looked in: other\n",
+    )
+    assert "python3 runs" not in (folder / "runs").read_text()
+    assert start(folder, "gone", "search", "gone")[0] == NO_IPYKERNEL
