@@ -421,15 +421,18 @@ def _make(name: str, spec: Model, change: Change, secrets: Mapping[str, str], so
         shutil.copytree(logos, folder)
         _write(folder / "kernel.json", json.dumps(spec, indent=2))
         _own_folder().mkdir(parents=True, exist_ok=True)
-        _write_secrets(name, values)
-        _set_hidden(name, hide=False)
         try:
             folder.rename(_own_folder() / name)
         except OSError as error:
-            _write_secrets(name, {})
             if os.path.lexists(_own_folder() / name):  # somebody was faster
                 raise EnvironmentExists(f"There is a kernelspec named {name} already. Pick another name.") from error
             raise
+    try:
+        _write_secrets(name, values)
+        _set_hidden(name, hide=False)
+    except OSError:
+        shutil.rmtree(_own_folder() / name)
+        raise
     return environment
 
 

@@ -357,30 +357,34 @@ def test_who_comes_second_overwrites_nothing(
     def meanwhile(path: Path, content: str) -> None:
         write(path, content)
         if path.name == "kernel.json":
-            home.add("mine", "theirs:1")
+            monkeypatch.setattr(store, "_write", write)
+            store.create("mine", Change(config={"image": "theirs:1"}, secrets={"KEY": "theirs"}), specs)
 
     monkeypatch.setattr(store, "_write", meanwhile)
     with pytest.raises(EnvironmentExists, match="named mine"):
-        store.create("mine", Change(config={"image": IMAGE}), specs)
-    assert environments.find("mine", specs).image == "theirs:1"
-    assert [path.name for path in (home.data / "tfcontainer").rglob("*")] == []
+        store.create("mine", Change(config={"image": IMAGE}, secrets={"KEY": SECRET}), specs)
+    found = environments.find("mine", specs)
+    assert (found.image, store.secret_values(found)) == ("theirs:1", {"KEY": "theirs"})
+    assert [path.name for path in (home.data / "tfcontainer").iterdir()] == ["secrets"]
 
 
+@pytest.mark.parametrize("file", ["kernel.json", "new.json"], ids=["kernelspec", "secrets"])
 def test_what_cannot_be_written_leaves_nothing(
-    home: Home, specs: KernelSpecManager, monkeypatch: pytest.MonkeyPatch
+    home: Home, specs: KernelSpecManager, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     store.create("mine", Change(config={"image": IMAGE}, secrets={"KEY": SECRET}), specs)
     before = files(home.data)
     write = store._write
 
     def full(path: Path, content: str) -> None:
-        if path.name == "kernel.json":
+        if path.name == file:
             raise OSError(28, "No space left on device")
         write(path, content)
 
     monkeypatch.setattr(store, "_write", full)
     with pytest.raises(OSError, match="No space"):
         store.create("new", Change(config={"image": IMAGE}, secrets={"KEY": SECRET}), specs)
-    with pytest.raises(OSError, match="No space"):
-        store.change("mine", Change(secrets={"KEY": "other"}), specs)
+    if file == "kernel.json":
+        with pytest.raises(OSError, match="No space"):
+            store.change("mine", Change(secrets={"KEY": "other"}), specs)
     assert files(home.data) == before

@@ -253,6 +253,13 @@ def test_rules_of_the_system_are_not_the_persons_to_change(home: Home, system: P
     assert policy.files == {"allow_root": str(system), "max_memory": str(system), "max_cpus": theirs}
 
 
+def test_a_rule_of_the_system_that_is_none_is_not_passed_over(home: Home, system: Path) -> None:
+    system.write_text("c.ContainerManager.max_memory = 'a lot'")
+    home.configure(max_memory="1g")
+    with pytest.raises(TraitError, match="max_memory"):
+        ContainerManager()
+
+
 def test_what_the_system_says_that_is_no_rule_is_the_persons_to_change(home: Home, system: Path) -> None:
     system.write_text("c.ContainerManager.standby_timeout = 7\nc.ContainerManager.orphan_timeout = 8")
     home.configure(standby_timeout=1)

@@ -228,6 +228,11 @@ def test_a_name_that_is_taken(place: Home) -> None:
         pass
 
 
+def test_the_limit_of_open_files_is_the_one_that_was_asked_for(place: Home) -> None:
+    """Without one, there is ours: Python 2.7 closes every possible descriptor one by one."""
+    one_of_them(place, {"ulimits": {"nofile": [1000, 4000]}})
+
+
 def test_another_platform_than_the_image_is_for(place: Home) -> None:
     for policy in ("missing", "never"):
         sentence = said(place, ImageError, platform="linux/arm64", pull_policy=policy)
