@@ -17,6 +17,8 @@ from .engine import EngineFacts, gpu, labels
 from .environments import Environment
 from .workspace import Mount, Workspace, bind, masks
 
+# Where ipykernel is looked for, in order.
+INTERPRETERS = ("python3", "python", "python2")
 # A CUDA compute cache that holds every kernel of TensorFlow for a card that its wheel has no machine code for;
 # NVIDIA's own limit is 4 GiB.
 CUDA_CACHE_SIZE = 4 * 1024**3 - 1
@@ -105,6 +107,7 @@ def create_arguments(
     folders: Folders,
     orphan_timeout: float,
     device_groups: tuple[int, ...] = (),
+    python: str | None = None,
 ) -> dict[str, Any]:
     """The create arguments in the engine's own words (Docker's API reference, "Create a container").
 
@@ -126,6 +129,8 @@ def create_arguments(
         seconds without an owner after which the container ends itself
     device_groups
         groups that may use the devices
+    python
+        the interpreter that had ipykernel in a container of the same image, if there was one
     """
     user = kernel_user(environment, person, facts)
     supervisor = {
@@ -170,7 +175,7 @@ def create_arguments(
             "sh",
             str(workspace.PROGRAMS / "start.sh"),
             json.dumps(supervisor),
-            *([environment.python, "search", environment.python] if environment.python else []),
+            *_interpreters(environment.python, python),
         ],
         "User": f"{user.uid}:{user.gid}",
         "WorkingDir": str(workspace.NOTEBOOKS),
@@ -256,6 +261,13 @@ def _device(device: str) -> dict[str, str]:
     outside, _, rest = device.partition(":")
     inside, _, rights = rest.partition(":")
     return {"PathOnHost": outside, "PathInContainer": inside or outside, "CgroupPermissions": rights or "rwm"}
+
+
+def _interpreters(wanted: str | None, known: str | None) -> list[str]:
+    """What start.sh is to try: first these, as they are, and then with the person's own packages."""
+    if wanted:
+        return [wanted, "search", wanted]
+    return [known, "search", *INTERPRETERS] if known else []
 
 
 def _variables(environment: Environment, image: Mapping[str, Any], user: Person) -> dict[str, str]:

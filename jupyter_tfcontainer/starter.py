@@ -59,6 +59,8 @@ class Starter:
         self._images = images
         self._lock = threading.Lock()
         self._accounts: dict[str, tuple[str, str]] = {}
+        #: The interpreter that has ipykernel, by image.
+        self._pythons: dict[str, str] = {}
         self._cancelled = False
         #: The containers that boot, each with why that was ended, once it was.
         self._booting: dict[str, str] = {}
@@ -118,6 +120,7 @@ class Starter:
                     folders=folders,
                     orphan_timeout=orphan_timeout,
                     device_groups=host.device_groups(environment),
+                    python=self._pythons.get(image["Id"]),
                 ),
                 environment.container_name,
                 environment.platform,
@@ -131,6 +134,7 @@ class Starter:
                 lambda message: on_event(container, message),
             )
             container.python = container.client.hello["python"]
+            self._pythons[image["Id"]] = container.client.hello["executable"]
             self._prove_mounts(container, user)
         except BaseException as error:
             if container.id:

@@ -33,6 +33,7 @@ def arguments(
     facts: EngineFacts = ROOTFUL,
     person: Person = PERSON,
     described: dict[str, Any] | None = None,
+    python: str | None = None,
 ) -> dict[str, Any]:
     """Create arguments, of which each test varies one thing."""
     return create_arguments(
@@ -43,6 +44,7 @@ def arguments(
         person=person,
         folders=FOLDERS,
         orphan_timeout=60.0,
+        python=python,
     )
 
 
@@ -308,3 +310,14 @@ def test_account_files_name_a_group_once() -> None:
     files = account_files(ACCOUNTS, GROUPS, replace(PERSON, groups=(998, 998, 1001)))
     assert files["/etc/group"].decode().count(":998:") == 1
     assert files["/etc/group"].decode().count(":1001:") == 1
+
+
+def test_the_interpreter_that_is_known_is_tried_first() -> None:
+    known = arguments(python="/usr/bin/python2.7")["Cmd"][3:]
+    assert known == ["/usr/bin/python2.7", "search", "python3", "python", "python2"]
+    # What the environment says counts more.
+    assert arguments(replace(PLAIN, python="python3.8"), python="/usr/bin/python2.7")["Cmd"][3:] == [
+        "python3.8",
+        "search",
+        "python3.8",
+    ]

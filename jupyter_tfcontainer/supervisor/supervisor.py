@@ -23,7 +23,7 @@ The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the 
 
 ``own``
     with ``owner``, who speaks: shown to whoever comes second, and is refused. The reply is the hello: ``protocol``,
-    ``python``, ``inodes`` and ``kernels``
+    ``python``, ``executable``, ``inodes`` and ``kernels``
 ``launch``
     with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
     ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null. The events ``ready`` and
@@ -375,6 +375,7 @@ class Supervisor(object):
             "ok": True,
             "protocol": PROTOCOL,
             "python": sys.version.split()[0],
+            "executable": sys.executable,
             "inodes": inodes,
             "kernels": self.kernels(),
         }
