@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from jupyter_core.paths import jupyter_data_dir
 
 from . import environments
@@ -248,6 +248,24 @@ def digest(reference: str, image: Model | None) -> str | None:
 def model(environment: Environment, specs: KernelSpecManager) -> Model:
     """The JSON model of an environment, with what can be done with it."""
     return {**environment.model(), **standing(environment.name, specs)}
+
+
+def models(specs: KernelSpecManager) -> list[Model]:
+    """The JSON models of all environments; one that cannot be read has its error in place of its fields."""
+    found: list[Model] = []
+    for name in sorted(specs.find_kernel_specs()):
+        try:
+            spec = specs.get_kernel_spec(name)
+        except (NoSuchKernel, OSError, ValueError):
+            continue  # it has gone meanwhile, or nobody can read it: Jupyter leaves it out as well
+        if environments.is_environment(spec):
+            try:
+                found.append(model(Environment.from_kernelspec(name, spec), specs))
+            except EnvironmentInvalid as error:
+                found.append(
+                    {"name": name, "display_name": spec.display_name, "error": str(error), **standing(name, specs)}
+                )
+    return found
 
 
 def standing(name: str, specs: KernelSpecManager) -> Model:

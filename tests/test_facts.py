@@ -17,6 +17,7 @@ DOCKER = {
     "NCPU": 2,
     "MemTotal": 8_000_000_000,
     "LoggingDriver": "json-file",
+    "DockerRootDir": "/var/lib/docker",
     "Runtimes": {"runc": {"path": "runc"}, "io.containerd.runc.v2": {"path": "runc"}},
 }
 DOCKER_VERSION = {"Version": "20.10.24+dfsg1", "Components": [{"Name": "Engine", "Version": "20.10.24+dfsg1"}]}
@@ -42,6 +43,7 @@ def test_docker() -> None:
         cpus=2,
         memory=8_000_000_000,
         log_driver="json-file",
+        data_root="/var/lib/docker",
         runtimes=("io.containerd.runc.v2", "runc"),
         cdi_devices=(),
     )

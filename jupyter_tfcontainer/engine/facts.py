@@ -34,6 +34,8 @@ class EngineFacts:
         of the machine, in bytes
     log_driver
         the engine's default
+    data_root
+        the folder on that machine where images and containers are
     runtimes
         names of the OCI runtimes that are registered
     cdi_devices
@@ -52,6 +54,7 @@ class EngineFacts:
     cpus: int
     memory: int
     log_driver: str
+    data_root: str
     runtimes: tuple[str, ...]
     cdi_devices: tuple[str, ...]
 
@@ -77,6 +80,7 @@ class EngineFacts:
             cpus=info.get("NCPU", 0),
             memory=info.get("MemTotal", 0),
             log_driver=info.get("LoggingDriver", ""),
+            data_root=info.get("DockerRootDir", ""),
             runtimes=tuple(sorted(info.get("Runtimes") or {})),
             cdi_devices=tuple(
                 device["ID"] for device in info.get("DiscoveredDevices") or [] if device.get("Source") == "cdi"

@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
@@ -66,7 +66,7 @@ class EnvironmentsHandler(_Handler):
     @authorized
     async def get(self) -> None:
         """Answer with a model of each; one that cannot be read has its error in place of its fields."""
-        models = await self.manager.threads.call(_models, self.kernel_spec_manager)
+        models = await self.manager.threads.call(store.models, self.kernel_spec_manager)
         self.finish(json.dumps(models))
 
     @web.authenticated
@@ -170,22 +170,6 @@ def _digest(engine: Engine, environment: Environment) -> str | None:
 
 def _model(name: str, specs: KernelSpecManager) -> dict[str, Any]:
     return store.model(environments.find(name, specs), specs)
-
-
-def _models(specs: KernelSpecManager) -> list[dict[str, Any]]:
-    models: list[dict[str, Any]] = []
-    for name in sorted(specs.find_kernel_specs()):
-        try:
-            spec = specs.get_kernel_spec(name)
-        except (NoSuchKernel, OSError, ValueError):
-            continue  # it has gone meanwhile, or nobody can read it: Jupyter leaves it out as well
-        if environments.is_environment(spec):
-            try:
-                models.append(store.model(Environment.from_kernelspec(name, spec), specs))
-            except EnvironmentInvalid as error:
-                standing = store.standing(name, specs)
-                models.append({"name": name, "display_name": spec.display_name, "error": str(error), **standing})
-    return models
 
 
 _NAME = r"([\w.-]+)"

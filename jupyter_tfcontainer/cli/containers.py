@@ -1,0 +1,155 @@
+"""Containers: ``ps``, ``logs``, ``stop``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from typing import Any
+
+from jupyter_server.serverapp import list_running_servers
+
+from ..errors import ContainerNotFound
+from ..manager import ContainerManager
+from .output import ago, complain, dump, home_relative, say, table
+
+CONTAINER = "id of a container, or its beginning, or the name of the environment whose only one it is"
+ID_LENGTH = 12
+TAIL = 200
+# Seconds that a Jupyter server may take to shut a kernel down.
+SHUTDOWN = 30
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    ps = commands.add_parser(
+        "ps",
+        help="list the containers",
+        description="List your containers: those with a kernel, those that wait for one, and those that have ended.",
+    )
+    ps.add_argument("--json", action="store_true", help="print JSON")
+    ps.set_defaults(run=_ps)
+
+    logs = commands.add_parser(
+        "logs",
+        help="print the log of a container",
+        description="Print the log of a container: what its kernel, and TensorFlow beneath Python, have written.",
+    )
+    logs.add_argument("container", metavar="CONTAINER", help=CONTAINER)
+    logs.add_argument("--tail", metavar="N", type=_lines, default=TAIL, help=f"last lines to print (default: {TAIL})")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the container ends, or Ctrl-C")
+    logs.set_defaults(run=_logs)
+
+    stop = commands.add_parser(
+        "stop",
+        help="end containers, and the kernels in them",
+        description="End containers and the kernels in them, whoever started them, and remove them. What is not saved "
+        "in the workspace or in the environment's home is lost.",
+    )
+    stop.add_argument("containers", metavar="CONTAINER", nargs="+", help=CONTAINER)
+    stop.set_defaults(run=_stop)
+
+
+def find(text: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one container that is meant.
+
+    Parameters
+    ----------
+    text
+        its id or the beginning of it, or the name of its environment
+    models
+        the containers that there are
+
+    Raises
+    ------
+    ContainerNotFound
+        when there is none, or more than one
+    """
+    found = [one for one in models if one["environment"] == text] or [
+        one for one in models if text and one["id"].startswith(text)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(f"{one['id'][:ID_LENGTH]} ({one['environment']})" for one in found)
+        raise ContainerNotFound(f"Which one? {text} may be {several}.")
+    raise ContainerNotFound(
+        f"You have no container {text}, nor one of an environment of that name. `jupyter tfcontainer ps` lists them."
+    )
+
+
+def _lines(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
+    return int(text)
+
+
+def _ps(arguments: argparse.Namespace) -> int:
+    models = ContainerManager.instance().list()
+    if arguments.json:
+        dump(models)
+        return 0
+    if not models:
+        complain("No container of yours runs.")
+        return 0
+    rows = [
+        (
+            one["id"][:ID_LENGTH],
+            one["environment"],
+            "ended" if one["state"] == "ended" else "kernel" if one["kernel"] else "waits",
+            ago(one["created"]),
+            home_relative(one["notebook"] or one["workspace"]),
+            one["image"],
+        )
+        for one in models
+    ]
+    table(("CONTAINER", "ENVIRONMENT", "STATE", "STARTED", "NOTEBOOK OR FOLDER", "IMAGE"), rows, shrink=(5, 4, 1))
+    return 0
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    manager = ContainerManager.instance()
+    container = find(arguments.container, manager.list())["id"]
+    if arguments.follow:
+        for piece in manager.follow_logs(container, arguments.tail):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+    else:
+        sys.stdout.write(manager.logs(container, arguments.tail))
+    return 0
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    manager = ContainerManager.instance()
+    models = manager.list()
+    # All are found before the first is stopped: a mistake stops none.
+    for one in {one["id"]: one for one in (find(text, models) for text in arguments.containers)}.values():
+        if not _stopped_by_its_server(one["id"]):
+            manager.remove(one["id"])
+        say(f"Stopped {one['id'][:ID_LENGTH]} ({one['environment']}).")
+    return 0
+
+
+def _stopped_by_its_server(container: str) -> bool:
+    """Have the Jupyter server that owns a container stop it: else it would take the end for a death, and restart it."""
+    for server in list_running_servers():
+        with suppress(urllib.error.URLError, OSError, ValueError, KeyError):
+            if _ask(server, "GET", container)["state"] != "elsewhere":
+                _ask(server, "DELETE", container)
+                return True
+    return False
+
+
+def _ask(server: dict[str, Any], method: str, container: str) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 - a server's own word where it is
+        f"{server['url']}api/tfcontainer/containers/{container}",
+        method=method,
+        headers={"Authorization": f"token {server['token']}"},
+    )
+    # It is on this machine: no proxy leads there.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=SHUTDOWN) as answer:
+        return dict(json.loads(answer.read() or "{}"))

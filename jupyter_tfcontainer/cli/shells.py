@@ -1,0 +1,110 @@
+"""Looking into a container: ``shell`` and ``exec``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+
+from .. import environments
+from ..errors import ContainerNotFound, EnvironmentNotFound
+from ..manager import ContainerManager
+from .containers import CONTAINER, find
+from .output import complain, size
+from .terminal import drive
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands."""
+    shell = commands.add_parser(
+        "shell",
+        help="a shell in a container",
+        description="Open a shell (bash, else sh) in a container: as the user that the kernel is, in the folder where "
+        "it started, with its variables. For an environment of which no container runs, one is started on this folder, "
+        "and removed when the shell ends. The exit status is the shell's.",
+    )
+    shell.add_argument("container", metavar="CONTAINER", help=f"{CONTAINER}; or the name of any environment")
+    shell.add_argument("--root", action="store_true", help="as root, where the policy allows that (allow_root)")
+    shell.set_defaults(run=_shell)
+
+    exec_ = commands.add_parser(
+        "exec",
+        help="run a command in a container",
+        description="Run a command in a container, as the kernel would: its user, its folder, its variables. Standard "
+        "input, output and error are passed through, and so is the exit status.",
+    )
+    exec_.add_argument("--root", action="store_true", help="as root, where the policy allows that (allow_root)")
+    exec_.add_argument("container", metavar="CONTAINER", help=CONTAINER)
+    exec_.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="program and its arguments")
+    exec_.set_defaults(run=_exec, usage=exec_)
+
+
+def _shell(arguments: argparse.Namespace) -> int:
+    manager = ContainerManager.instance()
+    with _container(manager, arguments.container) as container:
+        tty = sys.stdin.isatty() and sys.stdout.isatty()
+        return drive(manager.exec(container, tty=tty, root=arguments.root))
+
+
+def _exec(arguments: argparse.Namespace) -> int:
+    if not arguments.command:
+        arguments.usage.error("the following arguments are required: COMMAND")
+    manager = ContainerManager.instance()
+    container = find(arguments.container, manager.list())["id"]
+    return drive(manager.exec(container, arguments.command, root=arguments.root))
+
+
+@contextmanager
+def _container(manager: ContainerManager, text: str) -> Iterator[str]:
+    """The container that is meant; or one of an environment, for as long as it is needed."""
+    models = [one for one in manager.list() if one["state"] != "ended"]
+    try:
+        found: str = find(text, models)["id"]
+    except ContainerNotFound:
+        if any(one["environment"] == text for one in models):
+            raise  # more than one
+        try:
+            environment = environments.find(text, KernelSpecManager())
+        except EnvironmentNotFound:
+            raise ContainerNotFound(
+                f"You have neither a container nor an environment {text}. `jupyter tfcontainer ps` and `jupyter "
+                f"tfcontainer list` show what there is."
+            ) from None
+    else:
+        yield found
+        return
+    container = manager.start(environment, Path.cwd(), listener=_Progress(), standby=False)
+    try:
+        yield container.id
+    finally:
+        manager.release(container)
+
+
+class _Progress:
+    """Says how a start gets on, on one line that it wipes away; what takes no time is not worth a word."""
+
+    def __init__(self) -> None:
+        self.shown = False
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        progress = event.get("progress")
+        if progress:
+            # Until every layer has told its size the whole is not known.
+            of = f" of {size(progress['total'])}" if progress["sized"] else ""
+            layers = f"layers {progress['layers_done']}/{progress['layers']}"
+            self._show(f"Pulling the image: {size(progress['current'])}{of}, {layers}")
+        elif self.shown:
+            self._show("")
+
+    def _show(self, text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+            self.shown = bool(text)
+        elif not self.shown and text:
+            complain("Pulling the image.")
+            self.shown = True
