@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+from traitlets import TraitError
 
 from .errors import EnvironmentInvalid, EnvironmentNotFound
 from .workspace import NOTEBOOKS, OURS
@@ -45,6 +46,10 @@ ULIMITS = {
 }
 UNLIMITED = -1
 UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+# What comes of a kernel.json that cannot be opened, is no JSON, or is not what Jupyter takes for a kernelspec.
+UNREADABLE = (OSError, ValueError, TypeError, TraitError)
 
 
 @dataclass(frozen=True)
@@ -219,9 +224,16 @@ def find_spec(name: str, specs: KernelSpecManager) -> KernelSpec:
     ------
     EnvironmentNotFound
         when there is no such kernelspec, or it is not one of ours
+    EnvironmentInvalid
+        when it is no kernelspec at all
     """
     try:
         spec = specs.get_kernel_spec(name)
+    except UNREADABLE as error:
+        folder = specs.find_kernel_specs().get(name)
+        raise EnvironmentInvalid(
+            f"The kernelspec {name} cannot be read: {error}. Correct kernel.json in {folder}, or remove that folder."
+        ) from error
     except NoSuchKernel:
         raise EnvironmentNotFound(
             f"There is no environment named {name}. `jupyter kernelspec list` shows what there is."

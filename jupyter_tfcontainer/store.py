@@ -256,7 +256,7 @@ def models(specs: KernelSpecManager) -> list[Model]:
     for name in sorted(specs.find_kernel_specs()):
         try:
             spec = specs.get_kernel_spec(name)
-        except (NoSuchKernel, OSError, ValueError):
+        except (NoSuchKernel, *environments.UNREADABLE):
             continue  # it has gone meanwhile, or nobody can read it: Jupyter leaves it out as well
         if environments.is_environment(spec):
             try:

@@ -111,6 +111,29 @@ def test_a_kernelspec_that_cannot_be_read(home: Home) -> None:
     assert levels == {"problem"}
 
 
+def test_what_is_no_kernelspec_at_all(home: Home) -> None:
+    """It is told of with its folder, and keeps nothing else from being looked at."""
+    contents = {"no-json": "{", "no-object": "[]", "no-list": '{"argv": 1}'}
+    for name, content in contents.items():
+        path = home.data / "kernels" / name / "kernel.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    home.add("tf", LEGACY)
+    status, found = doctor()
+    assert status == 1
+    for name in contents:
+        [text] = [text for level, text in found["environment"] if level == "problem" and f"kernelspec {name} " in text]
+        assert f"Correct kernel.json in {home.data / 'kernels' / name}" in text
+        done = subprocess.run([PROGRAM, "show", name], check=False, text=True, capture_output=True)
+        assert (done.returncode, done.stderr) == (1, f"{text}\n")
+    assert found["container"][0][0] == "ok"
+    # Jupyter lists none of them either.
+    listed = subprocess.run([PROGRAM, "list", "--json"], check=True, stdout=subprocess.PIPE)
+    names = {one["name"] for one in json.loads(listed.stdout)}
+    assert "tf" in names
+    assert not names & contents.keys()
+
+
 @pytest.mark.parametrize(
     ("file", "content", "what", "cure"),
     [
