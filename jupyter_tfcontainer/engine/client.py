@@ -13,7 +13,6 @@ import socket
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import Any, cast
 
 import requests
@@ -125,12 +124,6 @@ class Engine:
     def close(self) -> None:
         """Give the connections back."""
         self._api.close()
-
-    def folder(self) -> Path | None:
-        """Where the engine keeps its images, on the machine that it runs on; None where it does not say."""
-        with self._door():
-            folder = self._api.info().get("DockerRootDir")
-        return Path(folder) if folder else None
 
     # Images.
 

@@ -30,6 +30,7 @@ PARTS = (
     "IPython.core.debugger",
     "IPython.extensions.storemagic",
 )
+DEBUGPY_QUIET = "PYDEVD_DISABLE_FILE_VALIDATION"
 # socket.SO_ACCEPTCONN of <asm-generic/socket.h>, which Python 2 lacks.
 SO_ACCEPTCONN = 30
 
@@ -158,11 +159,18 @@ def main():
     gc.disable()
     from ipykernel.kernelapp import IPKernelApp
 
+    # What debugpy would say of frozen modules would stand below the last words of the kernel before.
+    wanted = os.environ.get(DEBUGPY_QUIET)
+    os.environ[DEBUGPY_QUIET] = "1"
     for module in PARTS:
         try:
             __import__(module)
         except ImportError:
             pass  # this version does without
+    if wanted is None:
+        del os.environ[DEBUGPY_QUIET]
+    else:
+        os.environ[DEBUGPY_QUIET] = wanted
     for module in preload:
         try:
             __import__(module)
