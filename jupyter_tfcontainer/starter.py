@@ -229,11 +229,12 @@ class Starter:
         return booted
 
     def _give_up(self, container: str) -> None:
-        with suppress(TFContainerError):  # it has just ended by itself
-            log = last_lines(self.engine.logs(container, LOG_LINES)) or "(nothing)"
-            self._end_boot(
-                container, f"was not ready after {BOOT_TIMEOUT:.0f} s, and was removed. Its log ends:\n{log}"
-            )
+        log = ""
+        with suppress(TFContainerError):  # it may not even have begun
+            log = last_lines(self.engine.logs(container, LOG_LINES))
+        why = f"was not ready after {BOOT_TIMEOUT:.0f} s, and was removed. Its log ends:\n{log or '(nothing)'}"
+        with suppress(TFContainerError):  # the engine has gone, which whoever waits hears as well
+            self._end_boot(container, why)
 
     def _end_boot(self, container: str, why: str) -> None:
         """Remove a container that boots: whoever waits for it hears of that at once."""
