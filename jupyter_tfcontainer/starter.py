@@ -221,6 +221,8 @@ class Starter:
                 raise
         finally:
             patience.cancel()
+            if patience.ident:
+                patience.join()  # it may be just removing the container
             with self._lock:
                 why = self._booting.pop(container.id)
         if booted is None or why:
