@@ -201,13 +201,15 @@ def connections(socket_path: str) -> int | None:
 
 
 def abandoned(folder: Path) -> bool:
-    """Whether no living process holds the lock of a container's folder."""
+    """Whether no living process holds the lock of a container's folder.
+
+    Where there is no lock nobody can tell: who runs in a container itself, or on another machine with the same engine,
+    does not see the folders of the others.
+    """
     try:
         with (folder / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except BlockingIOError:
+    except (FileNotFoundError, BlockingIOError):
         return False
     return True
 

@@ -270,8 +270,8 @@ def test_abandoned_when_its_owner_is_killed(folder: Path) -> None:
         assert host.abandoned(state)
 
 
-def test_abandoned_where_nothing_is(folder: Path) -> None:
-    assert host.abandoned(folder / "missing")
+def test_not_abandoned_where_nobody_can_tell(folder: Path) -> None:
+    assert not host.abandoned(folder / "missing")
 
 
 def test_to_look_is_not_to_own(folder: Path) -> None:
