@@ -76,5 +76,5 @@ def jp_serverapp(jp_serverapp: ServerApp, jp_asyncio_loop: asyncio.AbstractEvent
 
 
 @pytest.fixture
-def server(home: Home, jp_serverapp: ServerApp, jp_fetch: Any, jp_ws_fetch: Any) -> Server:
-    return Server(jp_serverapp, home, jp_fetch, jp_ws_fetch)
+def server(home: Home, jp_serverapp: ServerApp, jp_fetch: Any, jp_auth_header: dict[str, str]) -> Server:
+    return Server(jp_serverapp, home, jp_fetch, jp_auth_header)

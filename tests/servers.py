@@ -16,8 +16,9 @@ from homes import Home
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from kernels import TIMEOUT
-from tornado.httpclient import HTTPClientError, HTTPResponse
-from tornado.websocket import WebSocketClientConnection
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httputil import url_concat
+from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 T = TypeVar("T")
 Message = dict[str, Any]
@@ -129,7 +130,7 @@ class Server:
     app: ServerApp
     home: Home
     fetch: Callable[..., Awaitable[HTTPResponse]]
-    connect: Callable[..., Awaitable[WebSocketClientConnection]]
+    headers: dict[str, str]
 
     async def ask(self, method: str, path: str, model: object = None, **parameters: str) -> Answer:
         """Send a request, and take whatever comes back."""
@@ -189,7 +190,7 @@ class Server:
         """A page that is connected to a kernel."""
         # A session of its own, as each page has; with the same, one would take the other's place.
         parameters = {"session_id": uuid.uuid4().hex}
-        page = Page(await self.connect("api", "kernels", kernel_id, "channels", params=parameters))
+        page = Page(await self._connect(f"api/kernels/{kernel_id}/channels", parameters))
         try:
             yield page
         finally:
@@ -198,11 +199,18 @@ class Server:
     @asynccontextmanager
     async def events(self) -> AsyncIterator[Socket]:
         """The server's events."""
-        socket = Socket(await self.connect("api", "events", "subscribe"))
+        socket = Socket(await self._connect("api/events/subscribe", {}))
         try:
             yield socket
         finally:
             await socket.close()
+
+    async def _connect(self, path: str, parameters: dict[str, str]) -> WebSocketClientConnection:
+        # Jupyter opens the websocket of a kernel once that has answered.
+        url = f"ws://localhost:{self.app.port}{url_concat(self.url(path), parameters)}"
+        return await websocket_connect(
+            HTTPRequest(url, headers=self.headers, connect_timeout=ANSWER_TIMEOUT, request_timeout=ANSWER_TIMEOUT)
+        )
 
 
 def session(name: str, path: str = "") -> Message:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from homes import LEGACY, MODERN
 from servers import Server
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
+from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 
 KERNELS = 20
+LOCAL = "python3"
 # Each is measured this often at most, in turns, and its best counts: what else the machine does is no matter of ours.
 ROUNDS = 3
 # Seconds between two looks at the clock.
@@ -59,31 +60,43 @@ async def start(server: Server, name: str, count: int) -> Figures:
         page = await stack.enter_async_context(server.page(kernels[-1]))
         assert await page.value("print(6 * 7)") == "42"
 
-    async with AsyncExitStack() as stack:
-        with lateness() as late:
-            begun = time.perf_counter()
-            await asyncio.gather(*(open_page(stack) for _ in range(count)))
-            figures = Figures(max(late), time.perf_counter() - begun)
-    await asyncio.gather(*(server.ask("DELETE", f"api/kernels/{kernel}") for kernel in kernels))
-    return figures
+    try:
+        async with AsyncExitStack() as stack:
+            with lateness() as late:
+                begun = time.perf_counter()
+                await asyncio.gather(*(open_page(stack) for _ in range(count)))
+                return Figures(max(late), time.perf_counter() - begun)
+    finally:
+        await asyncio.gather(*(server.ask("DELETE", f"api/kernels/{kernel}") for kernel in kernels))
+
+
+async def start_local(server: Server) -> Figures:
+    """Start local kernels at once, again if one of them never answers: that is Jupyter's own matter.
+
+    Jupyter chooses a local kernel's ports before the kernel binds them, and another program may take one in between.
+    """
+    try:
+        return await start(server, LOCAL, KERNELS)
+    except HTTPTimeoutError as error:
+        print(f"\na local kernel did not answer ({error}): they are started again")
+        return await start(server, LOCAL, KERNELS)
 
 
 async def test_stall(server: Server, http_server_client: SimpleAsyncHTTPClient) -> None:
     # Tornado's client sends ten requests at a time, which would be the starts at once.
     http_server_client.max_clients = 2 * KERNELS
-    local = "python3"
     ours = [server.home.add("modern", MODERN), server.home.add("legacy", LEGACY)]
     # What is imported with the first kernel of a server is no matter of how many start.
-    for name in (local, ours[0]):
+    for name in (LOCAL, ours[0]):
         await start(server, name, 1)
-    figures: dict[str, list[Figures]] = {name: [] for name in (local, *ours)}
+    figures: dict[str, list[Figures]] = {name: [] for name in (LOCAL, *ours)}
     best: dict[str, float] = {}
     for _ in range(ROUNDS):
         for name, measured in figures.items():
-            measured.append(await start(server, name, KERNELS))
+            measured.append(await (start_local(server) if name == LOCAL else start(server, name, KERNELS)))
         best = {name: min(one.stall for one in measured) for name, measured in figures.items()}
-        if max(best[name] for name in ours) <= best[local]:
+        if max(best[name] for name in ours) <= best[LOCAL]:
             break
     for name, measured in figures.items():
-        print(f"\n{KERNELS} kernels at once, {name}: {best[name] / best[local]:.2f} of local; {[*map(str, measured)]}")
-    assert max(best[name] for name in ours) <= best[local]
+        print(f"\n{KERNELS} kernels at once, {name}: {best[name] / best[LOCAL]:.2f} of local; {[*map(str, measured)]}")
+    assert max(best[name] for name in ours) <= best[LOCAL]
