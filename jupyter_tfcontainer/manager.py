@@ -737,7 +737,7 @@ def _check_supported(engine: Engine) -> None:
         raise EngineNotSupported(
             f"{facts.name} runs {how}. Kernels talk to JupyterLab through sockets in a shared folder, which needs an "
             f"engine of this very machine: "
-            "Docker Engine for Linux, with root or rootless."
+            "Docker Engine for Linux or Podman, with root or rootless."
         )
 
 

@@ -6,6 +6,7 @@ Each step of a start is undone if a later one fails.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from . import containers, host, machine, preflight, workspace
 from .containers import Folders, Person
-from .engine import Engine
+from .engine import Engine, gpu
 from .environments import Environment
 from .errors import (
     ContainerEnded,
@@ -21,6 +22,7 @@ from .errors import (
     ContainerNotFound,
     EngineFailed,
     EnvironmentInvalid,
+    GPURouteMissing,
     IPykernelMissing,
     MountMissing,
     TFContainerError,
@@ -136,6 +138,7 @@ class Starter:
             container.python = container.client.hello["python"]
             self._pythons[image["Id"]] = container.client.hello["executable"]
             self._prove_mounts(container, user)
+            self._prove_gpus(container)
         except BaseException as error:
             if container.id:
                 engine.remove(container.id)
@@ -179,7 +182,7 @@ class Starter:
         try:
             output, code = self._wait_for_boot(container, meanwhile)
         except EngineFailed as error:
-            if 'exec: "sh"' in str(error):
+            if re.search(r'exec: "sh"|executable file `sh` not found', str(error)):
                 raise IPykernelMissing(
                     f"The image {environment.image} on {machine} cannot run a kernel: it has no shell (sh), and so "
                     f"most likely no Python. Pick another image."
@@ -249,8 +252,9 @@ class Starter:
     def _refused(self, container: RunningContainer, explanation: str) -> TFContainerError:
         """What the engine meant when it refused a container, in terms of what the environment says."""
         environment = container.environment
-        if "bind source path does not exist" in explanation:
-            path = explanation.partition("bind source path does not exist:")[2].strip()
+        # Docker's words, and Podman's.
+        if missing := re.search(r"bind source path does not exist: (.*)|statfs (.*): no such file", explanation):
+            path = (missing[1] or missing[2]).strip()
             own = {mount.source for mount in environment.mounts}
             return self._not_mounted(Path(path) if path in own else container.workspace.root)
         if environment.container_name and "is already in use" in explanation:
@@ -275,6 +279,18 @@ class Starter:
             raise EnvironmentInvalid(
                 f"The environment {environment.name} says {field}: {environment.asked[field]!r}, which "
                 f"{self.engine.facts.name} cannot keep to: its machine does not let it limit that. Take it away."
+            )
+
+    def _prove_gpus(self, container: RunningContainer) -> None:
+        """A kernel that was to have a GPU and has none would compute for days on the processor."""
+        environment, facts = container.environment, self.engine.facts
+        if environment.gpus == "none":
+            return
+        if not gpu.arrived(facts, self.engine.inspect(container.id)["HostConfig"], len(environment.devices)):
+            raise GPURouteMissing(
+                f"The GPU that {environment.display_name} asks for did not get into its container, and "
+                f"{facts.name} says nothing of why. Generate its list of GPUs again: `{gpu.GENERATE}`; or pick an "
+                f"environment without a GPU."
             )
 
     def _prove_mounts(self, container: RunningContainer, user: Person) -> None:

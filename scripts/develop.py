@@ -51,6 +51,11 @@ TEST_PROGRAMS = {
     "gcc": "gcc libc6-dev",
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
+    # Engines without root, and Podman with the network that it takes unless told otherwise.
+    "newuidmap": "uidmap",
+    "podman": "podman netavark",
+    "rootlesskit": "rootlesskit",
+    "slirp4netns": "slirp4netns",
 }
 LINTERS = {
     "ruff check": ("ruff", "check", "."),

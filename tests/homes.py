@@ -26,6 +26,13 @@ def engine_client() -> docker.APIClient:
     return docker.APIClient(os.environ.get("DOCKER_HOST"))
 
 
+def user_inside() -> int:
+    """Who the person is in a container: without root, an engine has them as root there."""
+    with closing(engine_client()) as engine:
+        info = engine.info()
+    return 0 if info.get("Rootless") or "name=rootless" in info["SecurityOptions"] else os.getuid()
+
+
 @dataclass(frozen=True)
 class Home:
     """Jupyter's folders for one test, and the workspace.

@@ -22,6 +22,8 @@ for path in $NEEDED; do
     number=$((number + 1)); mkdir -p "$path"; mount --move "$stash/$number" "$path"
 done
 umount "$stash"; rmdir "$stash"
+"""
+BECOME = """
 exec setpriv --reuid "$PERSON_UID" --regid "$PERSON_GID" --groups "$PERSON_GROUPS" \\
     --inh-caps=-all --bounding-set=-all -- "$@"
 """
@@ -39,22 +41,27 @@ def as_person(command: list[str], *, uid: int, groups: tuple[int, ...] = ()) -> 
     groups
         supplementary group ids
     """
-    needed: list[Path] = []
-    closed: list[Path] = []
-    for path in dict.fromkeys((Path(sys.base_prefix), ROOT)):
-        if folder := _closed(path):
-            needed.append(path)
-            closed += [] if folder in closed else [folder]
     variables = {
-        "NEEDED": " ".join(map(str, needed)),
-        "CLOSED": " ".join(map(str, closed)),
+        **to_be_opened(),
         "PERSON_UID": str(uid),
         "PERSON_GID": str(uid),
         "PERSON_GROUPS": ",".join(map(str, (uid, *groups))),
     }
     settings = [f"{name}={value}" for name, value in variables.items()]
     # A mount namespace, and with it the mounts, ends with its last process.
-    return ["env", *settings, "unshare", "--mount", "--propagation", "private", "sh", "-c", OPEN, "sh", *command]
+    spaces = ["unshare", "--mount", "--propagation", "private"]
+    return ["env", *settings, *spaces, "sh", "-c", OPEN + BECOME, "sh", *command]
+
+
+def to_be_opened() -> dict[str, str]:
+    """The variables that `OPEN` wants."""
+    needed: list[Path] = []
+    closed: list[Path] = []
+    for path in dict.fromkeys((Path(sys.base_prefix), ROOT)):
+        if folder := _closed(path):
+            needed.append(path)
+            closed += [] if folder in closed else [folder]
+    return {"NEEDED": " ".join(map(str, needed)), "CLOSED": " ".join(map(str, closed))}
 
 
 def _closed(path: Path) -> Path | None:

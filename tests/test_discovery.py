@@ -20,6 +20,7 @@ import pytest
 from people import as_person
 
 from jupyter_tfcontainer.engine import Address, candidates, client, connect
+from jupyter_tfcontainer.engine.discovery import PODMAN
 from jupyter_tfcontainer.errors import EngineError, EngineFailed, EngineNotFound, EnginePermissionDenied
 
 USUAL = [
@@ -61,6 +62,30 @@ def test_usual_places() -> None:
 @pytest.mark.parametrize("environ", [{}, {"XDG_RUNTIME_DIR": ""}, {"DOCKER_HOST": ""}])
 def test_runtime_folder_where_nobody_names_it(environ: dict[str, str]) -> None:
     assert f"unix:///run/user/{os.getuid()}/docker.sock" in [one.url for one in candidates("", environ)]
+
+
+def program(folder: Path) -> str:
+    """A PATH with a program named podman, which does nothing but leave word that it ran."""
+    (folder / "podman").write_text(f"#!/bin/sh\necho 'it ran' | tee {folder}/ran >&2\nexit 1\n")
+    (folder / "podman").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_podmans_program_is_the_last(folder: Path) -> None:
+    path = program(folder)
+    assert [one.url for one in candidates("", {"XDG_RUNTIME_DIR": "/run/user/7", "PATH": path})] == [*USUAL, "podman"]
+    assert [one.url for one in candidates("", {"DOCKER_HOST": "unix:///x", "PATH": path})] == ["unix:///x"]
+    (folder / "podman").chmod(0o644)
+    assert PODMAN not in candidates("", {"PATH": str(folder)})
+
+
+def test_podmans_program_is_for_who_has_no_engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that the person may not use, or that is ill, is one that they have: another would be a surprise."""
+    monkeypatch.setenv("PATH", program(folder))
+    with serving(folder / "web.sock", saying(404, "not found")) as ill:
+        assert type(answer(at(folder / "a.sock"), ill, PODMAN)) is EngineFailed
+    assert not (folder / "ran").exists()
+    assert "it ran" in str(answer(at(folder / "a.sock"), at(stale(folder / "b.sock")), PODMAN))
 
 
 def test_docker_host_is_the_only_one() -> None:
@@ -251,6 +276,37 @@ def test_no_permission(folder: Path) -> None:
     assert reason == EnginePermissionDenied.__name__
     for words in (f"{folder}/docker.sock", "is there, but you may not use it", "usermod -aG docker", "rootless"):
         assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("place", "start"),
+    [
+        ("podman/podman.sock", "`sudo systemctl start podman.socket`"),
+        ("user/7/podman/podman.sock", "`systemctl --user start podman.socket`"),
+        ("user/7/docker.sock", "`systemctl --user start docker`"),
+        ("docker.sock", "`sudo systemctl start docker`"),
+    ],
+)
+def test_advice_is_for_the_engine_that_is_meant(folder: Path, place: str, start: str) -> None:
+    path = folder / place
+    package = "podman" if "podman" in place else "docker.io"
+    sentence = str(answer(at(path)))
+    assert start in sentence
+    assert f"(package {package} on" in sentence or f"(package {package})" in sentence
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert start in str(answer(at(stale(path))))
+
+
+def test_podman_of_root(folder: Path) -> None:
+    """Nobody is added to a group for it: each person may have their own."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "podman.sock"))
+        listener.listen()
+        (folder / "podman.sock").chmod(0o600)
+        reason, sentence = ask_as_stranger(folder / "podman.sock")
+    assert reason == EnginePermissionDenied.__name__
+    assert "`systemctl --user start podman.socket`" in sentence
+    assert "usermod" not in sentence
 
 
 def test_of_several_the_most_telling(folder: Path) -> None:

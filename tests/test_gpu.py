@@ -13,6 +13,8 @@ FACTS = EngineFacts.from_engine("unix:///var/run/docker.sock", {"Runtimes": {"ru
 WITH_RUNTIME = replace(FACTS, runtimes=("nvidia", "runc"))
 WITH_CDI = replace(FACTS, cdi_devices=("vendor.com/net=0", "nvidia.com/gpu=0"))
 
+PODMAN = replace(FACTS, kind="podman")
+
 
 @pytest.mark.parametrize(
     ("facts", "route"),
@@ -22,6 +24,8 @@ WITH_CDI = replace(FACTS, cdi_devices=("vendor.com/net=0", "nvidia.com/gpu=0"))
         (replace(FACTS, cdi_devices=("vendor.com/net=0", "amd.com/gpu=0")), "request"),
         (WITH_RUNTIME, "runtime"),
         (WITH_CDI, "cdi"),
+        (PODMAN, "cdi"),
+        (replace(PODMAN, runtimes=("nvidia",)), "cdi"),
         (replace(WITH_CDI, runtimes=("nvidia",)), "cdi"),
     ],
 )
@@ -97,6 +101,7 @@ REFUSALS = {
     "unknown or invalid runtime name: nvidia": ["runtime named nvidia", "nvidia-ctk runtime configure"],
     'could not select device driver "cdi" with capabilities: []': ["CDI", "Turn on its feature `cdi`"],
     "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=9": ["nvidia.com/gpu=9", "nvidia-ctk cdi"],
+    "setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=9": ["nvidia.com/gpu=9", "nvidia-ctk cdi"],
 }
 
 
@@ -130,3 +135,20 @@ def test_words_of_the_hook_are_given_as_they_are() -> None:
     said = gpu.explain(HOOK.replace("driver not loaded", "{0} is\n{bad}"))
     assert said is not None
     assert "{0} is\n{bad}" in said
+
+
+@pytest.mark.parametrize(
+    ("facts", "host", "devices", "there"),
+    [
+        (FACTS, {"DeviceRequests": [{"Count": -1}], "Runtime": "runc"}, 0, True),
+        (FACTS, {"DeviceRequests": None, "Runtime": "nvidia"}, 0, True),
+        (FACTS, {"DeviceRequests": None, "Runtime": "runc"}, 0, False),
+        (FACTS, {"DeviceRequests": None, "Runtime": "runc", "Devices": [{}]}, 0, False),
+        (PODMAN, {"Devices": [{}]}, 0, True),
+        (PODMAN, {"Devices": [{}]}, 1, False),
+        (PODMAN, {"Devices": [{}, {}]}, 1, True),
+        (PODMAN, {"Devices": None, "DeviceRequests": [{}], "Runtime": "nvidia"}, 0, False),
+    ],
+)
+def test_arrival(facts: EngineFacts, host: dict[str, Any], devices: int, there: bool) -> None:
+    assert gpu.arrived(facts, host, devices) is there

@@ -13,6 +13,7 @@ import socket
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import requests
@@ -31,10 +32,11 @@ from ..errors import (
     ImageMissing,
     TFContainerError,
 )
-from . import gpu, labels, pulls
-from .discovery import Address
+from . import gpu, inside, labels, podman, pulls
+from .discovery import PODMAN, Address
 from .execs import Exec
 from .facts import EngineFacts
+from .service import PodmanService
 
 # Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream
 # counts.
@@ -47,6 +49,8 @@ POOL = 40
 Model = dict[str, Any]
 # The image of a GPU trial has no file in it.
 EMPTY_TAR = b"\0" * 10240
+# What is mounted where, as this process sees it (proc(5)).
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def connect(addresses: list[Address]) -> Engine:
@@ -65,11 +69,27 @@ def connect(addresses: list[Address]) -> Engine:
     """
     failures: list[EngineError] = []
     for address in addresses:
+        if address == PODMAN and not all(map(_is_absent, addresses, failures)):
+            break
         try:
-            return Engine(address)
+            return _served_podman() if address == PODMAN else Engine(address)
         except EngineError as error:
             failures.append(error)
     raise next((one for one in failures if not isinstance(one, EngineNotFound)), _nothing_found(addresses, failures))
+
+
+def _is_absent(address: Address, failure: EngineError) -> bool:
+    """Whether there is nothing at an address that the person could have meant: root's Podman is for root."""
+    return isinstance(failure, EngineNotFound) or (isinstance(failure, EnginePermissionDenied) and address.podman)
+
+
+def _served_podman() -> Engine:
+    """Podman, by its program alone."""
+    service = PodmanService()
+    try:
+        return Engine(Address(f"unix://{service.socket}", "its program"), service)
+    except EngineError as error:
+        raise service.failure() from error
 
 
 def _nothing_found(addresses: list[Address], failures: list[EngineError]) -> EngineError:
@@ -89,6 +109,8 @@ class Engine:
     ----------
     address
         where it is
+    service
+        what makes it answer there, if that is ours
 
     Raises
     ------
@@ -96,8 +118,9 @@ class Engine:
         when it does not answer
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, service: PodmanService | None = None) -> None:
         self._url = address.url
+        self._service = service
         if address.socket:
             # Tried ahead: docker-py leaves sockets open that it cannot connect.
             try:
@@ -113,6 +136,7 @@ class Engine:
             ) from error
         try:
             self.facts = self._ask()
+            self._own_container = self._find_own_container() if address.socket else None
         except (DockerException, requests.RequestException, OSError, AttributeError) as error:
             # AttributeError: it answered JSON that is no object.
             self._api.close()
@@ -121,9 +145,20 @@ class Engine:
     def _ask(self) -> EngineFacts:
         return EngineFacts.from_engine(self._url, self._api.info(), self._api.version())
 
+    def _find_own_container(self) -> inside.OwnContainer | None:
+        if not MOUNTS.exists():  # no Linux
+            return None
+        number = inside.container_id(MOUNTS.read_text(errors="replace"))
+        try:
+            return inside.OwnContainer.from_engine(self._api.inspect_container(number)) if number else None
+        except NotFound:
+            return None  # another engine's
+
     def close(self) -> None:
         """Give the connections back."""
         self._api.close()
+        if self._service:
+            self._service.stop()
 
     # Images.
 
@@ -153,9 +188,22 @@ class Engine:
     # Containers.
 
     def create(self, config: Model, name: str | None = None, platform: str | None = None) -> str:
-        """Create a container from the engine's own create arguments; its id comes back."""
+        """Create a container from Docker's create arguments; its id comes back.
+
+        Raises
+        ------
+        MountMissing
+            when we run in a container ourselves, and a folder to mount is in there only
+        """
+        if self._own_container:
+            config = self._own_container.translated(config)
         with self._door():
             try:
+                if self.facts.kind == "podman":
+                    api: Any = self._api
+                    url = f"{api.base_url}{podman.API}/containers/create"
+                    answer = api.post(url, json=podman.specification(config, name), timeout=TIMEOUT)
+                    return str(api._result(answer, json=True)["Id"])  # noqa: SLF001 - so that errors are docker-py's
                 return str(self._api.create_container_from_config(config, name, platform)["Id"])
             except ImageNotFound as error:
                 raise ImageMissing(f"The image {config['Image']} is not on {self.facts.host}.") from error
@@ -346,12 +394,26 @@ class Engine:
             raise EngineFailed(f"{self.facts.name} refused: {explanation}") from error
         except requests.Timeout as error:
             raise EngineFailed(
-                f"{self.facts.name} has not answered for {TIMEOUT} s. See what it does: `sudo journalctl -u docker`."
+                f"{self.facts.name} has not answered for {TIMEOUT} s. See what it does: "
+                f"`{_journal(self.facts.kind == 'podman', self.facts.rootless)}`."
             ) from error
         except (DockerException, requests.RequestException, OSError) as error:
             raise EngineNotFound(
-                f"{self.facts.name} does not answer any more. Start it again: `sudo systemctl start docker`."
+                f"{self.facts.name} does not answer any more. Start it again: "
+                f"`{_start(self.facts.kind == 'podman', self.facts.rootless)}`."
             ) from error
+
+
+def _start(podman: bool, own: bool) -> str:
+    """The command that starts an engine."""
+    unit = "podman.socket" if podman else "docker"
+    return f"systemctl --user start {unit}" if own else f"sudo systemctl start {unit}"
+
+
+def _journal(podman: bool, own: bool) -> str:
+    """The command that shows what an engine says."""
+    unit = "podman" if podman else "docker"
+    return f"journalctl --user -u {unit}" if own else f"sudo journalctl -u {unit}"
 
 
 def _explanation(error: Exception) -> str:
@@ -362,6 +424,12 @@ def _unreachable(address: Address, error: Exception) -> EngineError:
     """What kept us from an engine, by the operating system's error at the bottom of the chain."""
     cause, machine = _os_error(error), platform.node()
     place = f"{address.socket} on {machine}" if address.socket else address.url
+    start = _start(address.podman, address.own)
+    if isinstance(cause, PermissionError) and address.podman:
+        return EnginePermissionDenied(
+            f"Podman's socket {place} is there, but you may not use it: it is root's. Start your own Podman, which "
+            f"needs no rights: `{_start(podman=True, own=True)}`."
+        )
     if isinstance(cause, PermissionError):
         return EnginePermissionDenied(
             f"The container engine's socket {place} is there, but you may not use it. Ask the administrator of "
@@ -370,13 +438,14 @@ def _unreachable(address: Address, error: Exception) -> EngineError:
         )
     if isinstance(cause, FileNotFoundError):
         return EngineNotFound(
-            f"There is no container engine at {place} (named by {address.source}). Install Docker (package docker.io "
-            f"on Debian and Ubuntu), or start it: `sudo systemctl start docker`."
+            f"There is no container engine at {place} (named by {address.source}). Install "
+            f"{'Podman (package podman' if address.podman else 'Docker (package docker.io'} on Debian and Ubuntu), or "
+            f"start it: `{start}`."
         )
     if isinstance(cause, ConnectionRefusedError):
         return EngineNotFound(
             f"Nothing listens at {place} (named by {address.source}): the container engine is not running. Start it: "
-            f"`sudo systemctl start docker`."
+            f"`{start}`."
         )
     return EngineFailed(f"The container engine at {place} (named by {address.source}) does not answer as one: {error}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,23 @@ class Address:
     source: str
 
     @property
+    def podman(self) -> bool:
+        """Whether it looks like Podman's."""
+        return "podman" in self.url
+
+    @property
+    def own(self) -> bool:
+        """Whether it looks like an engine of one person, without root."""
+        return "/user/" in self.url
+
+    @property
     def socket(self) -> Path | None:
         """The Unix socket, or None for another kind of address."""
         return Path(self.url.removeprefix("unix://")) if self.url.startswith("unix://") else None
+
+
+# Not a place yet: its API service is to be started.
+PODMAN = Address("podman", "its program")
 
 
 def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list[Address]:
@@ -44,7 +59,8 @@ def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list
     Returns
     -------
     list of Address
-        One where somebody said which engine is meant: another in its place would be a surprise. Else the usual sockets.
+        One where somebody said which engine is meant: another in its place would be a surprise. Else the usual
+        sockets, and at last Podman's program, where there is one.
     """
     if engine_url:
         return [Address(engine_url, "the setting engine_url")]
@@ -60,7 +76,8 @@ def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list
         f"{runtime}/podman/podman.sock",
         "/run/podman/podman.sock",
     ]
-    return [Address(f"unix://{path}", "the usual place") for path in paths]
+    program = [PODMAN] if shutil.which("podman", path=environ.get("PATH", "")) else []
+    return [*(Address(f"unix://{path}", "the usual place") for path in paths), *program]
 
 
 def _current_context() -> Address | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from .facts import EngineFacts
@@ -10,6 +11,7 @@ from .facts import EngineFacts
 GPUs = Literal["all", "none"] | int | tuple[str, ...]
 Route = Literal["cdi", "runtime", "request"]
 
+GENERATE = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
 INSTALL = (
     "Install the NVIDIA Container Toolkit there (package nvidia-container-toolkit), run "
     "`sudo nvidia-ctk runtime configure --runtime=docker` and restart the engine; or pick an environment without a GPU."
@@ -38,9 +40,9 @@ REFUSALS = (
         "if it does not, install or reload the NVIDIA driver.",
     ),
     (
-        r"CDI device injection failed: (.*)",
-        "the container engine does not know that GPU ({0}). Generate the list of GPUs again: "
-        "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.",
+        r"(?:CDI device injection failed|setting up CDI devices): (.*)",
+        "the container engine does not know that GPU ({0}). Generate the list of GPUs again, with the NVIDIA Container "
+        f"Toolkit (package nvidia-container-toolkit): `{GENERATE}`.",
     ),
     (
         r'could not select device driver "cdi"',
@@ -55,6 +57,8 @@ def choose_route(facts: EngineFacts) -> Route:
     The device request is the last: whether it works is not visible in what the engine says of itself, only a trial
     start tells.
     """
+    if facts.kind == "podman":
+        return "cdi"  # it says nothing of its devices, and has no other way
     if any(device.startswith("nvidia.com/gpu=") for device in facts.cdi_devices):
         return "cdi"
     if "nvidia" in facts.runtimes:
@@ -94,6 +98,23 @@ def host_config(gpus: GPUs, route: Route) -> dict[str, Any]:
     else:
         which = {"DeviceIDs": list(gpus)}
     return {"DeviceRequests": [{"Driver": "", "Capabilities": [["gpu"]], **which}]}
+
+
+def arrived(facts: EngineFacts, host: Mapping[str, Any], devices: int) -> bool:
+    """Whether GPUs that were asked for are in a container: engines have left them out without a word.
+
+    Parameters
+    ----------
+    facts
+        the engine
+    host
+        the started container's ``HostConfig``, as the engine has it
+    devices
+        how many devices it was to get besides
+    """
+    if facts.kind == "podman":
+        return len(host.get("Devices") or []) > devices
+    return bool(host.get("DeviceRequests")) or host.get("Runtime") == "nvidia"
 
 
 def explain(refusal: str) -> str | None:

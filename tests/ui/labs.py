@@ -26,8 +26,13 @@ START_SECONDS = 60
 STOP_SECONDS = 60
 # No word of news or of updates: nothing is asked of the network, and no toast covers the page.
 QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-# All of the usual places are below /run (/var/run is a link to it).
-HIDE_ENGINE = 'mount -t tmpfs tmpfs /run && exec "$@"'
+# All of the usual places are below /run (/var/run is a link to it), and Podman's program alone would be enough.
+HIDE_ENGINE = """
+set -e
+mount -t tmpfs tmpfs /run
+for program in $(command -v podman); do mount --bind /dev/null "$program"; done
+exec "$@"
+"""
 
 
 class Lab:
