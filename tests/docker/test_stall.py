@@ -77,7 +77,7 @@ async def start_local(server: Server) -> Figures:
     """
     try:
         return await start(server, LOCAL, KERNELS)
-    except HTTPTimeoutError as error:
+    except (HTTPTimeoutError, AssertionError) as error:
         print(f"\na local kernel did not answer ({error}): they are started again")
         return await start(server, LOCAL, KERNELS)
 
