@@ -40,7 +40,7 @@ from .images import Images
 from .policy import Machine, Policy
 from .running import Exit, Kernel, RunningContainer, recorded
 from .starter import LOG_LINES, Starter, last_lines
-from .supervisor.client import Message
+from .supervisor.client import ENDED, Message
 from .threads import Threads
 from .workspace import Workspace
 
@@ -398,10 +398,9 @@ class ContainerManager(SingletonConfigurable):
             try:
                 kernel.ready.result(LAUNCH_TIMEOUT)
             except FutureTimeoutError:
-                raise self._kernel_failed(container, f"was not ready within {LAUNCH_TIMEOUT:.0f} s") from None
+                raise self._kernel_failed(container, kernel, None) from None
             except ContainerError:
-                how = kernel.exited.result()
-                raise self._kernel_failed(container, _HOW[how.reason].format(how)) from None
+                raise self._kernel_failed(container, kernel, kernel.exited.result()) from None
         return kernel
 
     def _inner_variables(self, container: RunningContainer, env: dict[str, str]) -> dict[str, str]:
@@ -413,8 +412,9 @@ class ContainerManager(SingletonConfigurable):
             inner["JPY_SESSION_NAME"] = str(inside) if inside else session
         return inner
 
-    def _kernel_failed(self, container: RunningContainer, what: str) -> KernelFailed:
-        log = self._last_log(container)
+    def _kernel_failed(self, container: RunningContainer, kernel: Kernel, how: Exit | None) -> KernelFailed:
+        log = self._last_log(container, kernel, how)
+        what = _HOW[how.reason].format(how) if how else f"was not ready within {LAUNCH_TIMEOUT:.0f} s"
         return KernelFailed(
             f"The kernel of {container.environment.display_name} {what} on {self.engine.facts.host}, before it was "
             f"ready. {blame(container.environment)}"
@@ -446,7 +446,7 @@ class ContainerManager(SingletonConfigurable):
             self._expire(container, RESTART_GRACE)
 
     def _tell_death(self, container: RunningContainer, kernel: Kernel, how: Exit) -> None:
-        log = self._last_log(container)
+        log = self._last_log(container, kernel, how)
         if how.reason == "container" and self._out_of_memory(container):
             how = Exit("out_of_memory")
         environment = container.environment
@@ -470,9 +470,13 @@ class ContainerManager(SingletonConfigurable):
         except TFContainerError:
             return False
 
-    def _last_log(self, container: RunningContainer) -> str:
+    def _last_log(self, container: RunningContainer, kernel: Kernel, how: Exit | None) -> str:
+        """The end of what a kernel printed, which may get into the log behind the word that it has ended."""
         try:
-            return last_lines(self.engine.logs(container.id, LOG_LINES))
+            if how is None or how.reason == "container":
+                return last_lines(self.engine.logs(container.id, LOG_LINES))
+            last = ENDED.format(kernel.launch)
+            return last_lines(self.engine.logs_until(container.id, LOG_LINES + 1, last).partition(last)[0])
         except TFContainerError as error:
             return str(error)
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,25 @@ def user_inside() -> int:
     with closing(engine_client()) as engine:
         info = engine.info()
     return 0 if info.get("Rootless") or "name=rootless" in info["SecurityOptions"] else os.getuid()
+
+
+def can_limit_memory() -> bool:
+    """Whether the engine can keep a container to its limit of memory."""
+    with closing(engine_client()) as engine:
+        return bool(engine.info()["MemoryLimit"])
+
+
+def processes(container: str) -> list[int]:
+    """The processes in a container, as this machine numbers them."""
+    with closing(engine_client()) as engine:
+        first = engine.inspect_container(container)["State"]["Pid"]
+    space = Path(f"/proc/{first}/ns/pid").readlink()
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended, or is another's
+            if (path / "ns" / "pid").readlink() == space:
+                found.append(int(path.name))
+    return found
 
 
 @dataclass(frozen=True)

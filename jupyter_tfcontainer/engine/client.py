@@ -11,6 +11,7 @@ import platform
 import re
 import socket
 import tarfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,8 @@ from .service import PodmanService
 TIMEOUT = 60
 # The API of Docker 20.10 (2020) and Podman 4: what we need is there.
 API_VERSION = "1.41"
+# Seconds that the end of a log is waited for.
+LOG_TIMEOUT = 2.0
 # Connections kept open at a time: as many starts as may be under way, and a few.
 POOL = 40
 
@@ -298,6 +301,26 @@ class Engine:
         """The last lines of a container's log."""
         with self._door():
             return str(self._api.logs(container, tail=tail).decode(errors="replace"))
+
+    def logs_until(self, container: str, tail: int, word: str) -> str:
+        """The last lines of a running container's log, once they have a word in them.
+
+        Podman writes the log beside the container: what that has printed comes a moment later (seen: 4.3.1).
+        """
+        log = self.logs(container, tail)
+        if word in log:
+            return log
+        log = ""
+        with self._door(), closing(self._api.logs(container, tail=tail, stream=True, follow=True)) as stream:
+            patience = threading.Timer(LOG_TIMEOUT, stream.close)
+            patience.start()
+            for piece in stream:
+                log += piece.decode(errors="replace")
+                if word in log:
+                    break
+            patience.cancel()
+            patience.join()
+        return log
 
     def follow(self, container: str, tail: int) -> Iterator[str]:
         """The last lines of a container's log, and what it prints from then on, until it ends."""

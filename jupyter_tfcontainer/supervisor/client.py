@@ -20,6 +20,8 @@ PROTOCOL = 1
 ANSWER_TIMEOUT = 30.0
 
 Message = dict[str, Any]
+# The supervisor's last word on a kernel in the container's log.
+ENDED = "[supervisor] launch {} ended"
 
 
 class SupervisorClient:

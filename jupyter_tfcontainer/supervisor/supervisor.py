@@ -467,6 +467,8 @@ class Supervisor(object):
                     log("the spare ended with status %d; the next launch starts a new interpreter" % status)
             if one.kernel:
                 killed = os.WIFSIGNALED(status)
+                # The other side reads the container's log up to here: all that the kernel printed comes before.
+                log("launch %d ended" % one.launch)
                 self.push(
                     {
                         "event": "exit",

@@ -228,7 +228,9 @@ def test_notebook_in_a_folder_of_the_workspace(shared: Shared, path: str) -> Non
     (shared.home.workspace / path).mkdir(parents=True, exist_ok=True)
 
     async def where() -> str:
-        kernels: Any = AsyncMappingKernelManager(root_dir=str(shared.home.workspace))  # type: ignore[no-untyped-call]
+        kernels: Any = AsyncMappingKernelManager(  # type: ignore[no-untyped-call]
+            root_dir=str(shared.home.workspace), connection_dir=str(shared.home.root / "run")
+        )
         manager = kernels.get_kernel(await kernels.start_kernel(kernel_name="tf", path=path))
         client = manager.client()
         client.start_channels()

@@ -10,9 +10,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
-from homes import LEGACY, MODERN, Home
+from homes import LEGACY, MODERN, Home, processes
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from kernels import TIMEOUT, connected, kernel, run, until, value
@@ -127,14 +126,10 @@ def test_installed_package_is_there_after_a_restart(home: Home, image: str) -> N
 
 
 def resources(home: Home) -> dict[str, Any]:
-    engine = docker.APIClient()
-    try:
-        processes = sum(len(engine.top(one["Id"])["Processes"]) for one in home.containers())
-    finally:
-        engine.close()
+    containers = home.containers()
     return {
-        "containers": len(home.containers()),
-        "processes": processes,
+        "containers": len(containers),
+        "processes": sum(len(processes(one["Id"])) for one in containers),
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "threads": threading.active_count(),
         "folders": len(list((home.data / "tfcontainer" / "c").glob("*"))),
