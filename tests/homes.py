@@ -26,17 +26,21 @@ def engine_client() -> docker.APIClient:
     return docker.APIClient(os.environ.get("DOCKER_HOST"))
 
 
-def user_inside() -> int:
-    """Who the person is in a container: without root, an engine has them as root there."""
+def is_rootless() -> bool:
+    """Whether the engine runs without root."""
     with closing(engine_client()) as engine:
         info = engine.info()
-    return 0 if info.get("Rootless") or "name=rootless" in info["SecurityOptions"] else os.getuid()
+    return info.get("Rootless") or "name=rootless" in info["SecurityOptions"]
+
+
+def user_inside() -> int:
+    """Who the person is in a container: without root, an engine has them as root there."""
+    return 0 if is_rootless() else os.getuid()
 
 
 def can_limit_memory() -> bool:
-    """Whether the engine can keep a container to its limit of memory."""
-    with closing(engine_client()) as engine:
-        return bool(engine.info()["MemoryLimit"])
+    """Whether the engine can keep a container to its limit of memory: cgroup v2 lets a person do that."""
+    return not is_rootless() or Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 
 def processes(container: str) -> list[int]:

@@ -12,7 +12,7 @@ import re
 import socket
 import tarfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -289,6 +289,9 @@ class Engine:
         """Kill and remove a container with its anonymous volumes. One that is gone already is what was wanted."""
         with self._door():
             try:
+                if self.facts.kind == "podman":  # it would ask the container to end, and wait for that
+                    with suppress(APIError):
+                        self._api.kill(container)
                 self._api.remove_container(container, force=True, v=True)
             except NotFound:
                 return
@@ -311,23 +314,37 @@ class Engine:
         if word in log:
             return log
         log = ""
-        with self._door(), closing(self._api.logs(container, tail=tail, stream=True, follow=True)) as stream:
-            patience = threading.Timer(LOG_TIMEOUT, stream.close)
-            patience.start()
-            for piece in stream:
-                log += piece.decode(errors="replace")
+        with closing(self.follow(container, tail, LOG_TIMEOUT)) as pieces:
+            for piece in pieces:
+                log += piece
                 if word in log:
                     break
-            patience.cancel()
-            patience.join()
         return log
 
-    def follow(self, container: str, tail: int) -> Iterator[str]:
-        """The last lines of a container's log, and what it prints from then on, until it ends."""
+    def follow(self, container: str, tail: int, seconds: float | None = None) -> Generator[str, None, None]:
+        """The last lines of a container's log, and what it prints from then on, until it ends.
+
+        Parameters
+        ----------
+        container
+            its id
+        tail
+            how many lines
+        seconds
+            how long at most; None for any time
+        """
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        with self._door(), closing(self._api.logs(container, tail=tail, stream=True, follow=True)) as log:
-            for piece in log:
-                yield decode(piece)
+        with self._door():
+            log: Any = self._api.logs(container, tail=tail, stream=True, follow=True)
+            patience = threading.Timer(seconds or 0.0, log.close)
+            if seconds is not None:
+                patience.start()
+            try:
+                with closing(log._response):  # noqa: SLF001 - only docker-py keeps it
+                    for piece in log:
+                        yield decode(piece)
+            finally:
+                patience.cancel()
 
     def exec(
         self,

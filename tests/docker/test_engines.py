@@ -1,6 +1,6 @@
 """Other engines than the default one: each lives a kernel's life as Docker does, and what only it can do.
 
-The tests are those of `test_lifecycle.py`, and of `podman_cases.py` for Podman, run by a process in the engine's world.
+The tests are those of `LIFE`, and of `podman_cases.py` for Podman, run by a process in the engine's world.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine_worlds import KINDS, Kind, World, world
 from homes import LEGACY, MODERN
 from people import ROOT
 
-LIFECYCLE = "tests/docker/test_lifecycle.py"
+LIFE = [f"tests/docker/test_{name}.py" for name in ("lifecycle", "restart", "death", "messages")]
 PODMAN = "tests/docker/podman_cases.py"
 # A stand-in for what `nvidia-ctk cdi generate` writes where there is a card: the device is one that every machine has.
 CDI = """
@@ -49,20 +49,20 @@ def engine(request: pytest.FixtureRequest, images: Path) -> Iterator[World]:
         yield made
 
 
-def collected(tests: str) -> list[str]:
-    """The names of the tests in a file."""
-    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", tests]
+def collected(*tests: str) -> list[str]:
+    """The names of the tests in some files."""
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(words, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE)
     return sorted(line.partition("::")[2] for line in done.stdout.splitlines() if "::" in line)
 
 
-def passed(engine: World, tests: str) -> list[str]:
+def passed(engine: World, *tests: str) -> list[str]:
     """Run tests in an engine's world, and return the names of those that passed; none may end in another way."""
     report = engine.folder / "home" / "report.xml"
     begun = time.monotonic()
     done = subprocess.run(
         engine.python(
-            *("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", tests), DOCKER_HOST=engine.url
+            *("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests), DOCKER_HOST=engine.url
         ),
         check=False,
         text=True,
@@ -72,14 +72,14 @@ def passed(engine: World, tests: str) -> list[str]:
     assert done.returncode == 0, done.stdout[-6000:]
     cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 - pytest wrote it
     assert not [one.get("name") for one in cases if len(one) and one[0].tag in ("failure", "error", "skipped")]
-    print(f"{engine.kind}: {len(cases)} tests of {tests} in {time.monotonic() - begun:.0f} s")
+    print(f"{engine.kind}: {len(cases)} tests of {' '.join(tests)} in {time.monotonic() - begun:.0f} s")
     return sorted(one.get("name", "") for one in cases)
 
 
 def test_a_kernels_life(engine: World) -> None:
-    names = passed(engine, LIFECYCLE)
-    # Docker's own run of them is another module's.
-    assert names == collected(LIFECYCLE)
+    names = passed(engine, *LIFE)
+    # Docker's own run of them is pytest's.
+    assert names == collected(*LIFE)
     assert names
 
 
