@@ -17,8 +17,8 @@ START_SECONDS = 60
 
 # Stands in for NVIDIA's container toolkit, which needs a card: the engine offers device requests if it finds a program
 # of this name, and calls it before each container that asked for GPUs. It keeps what was asked for, and hands over a
-# device of the name that every container with a GPU has: here it is /dev/null. It is a shell script, since the engine
-# may run where the tests' own Python is not.
+# device by a card's name: here it is /dev/null. It is a shell script, since the engine may run where the tests' own
+# Python is not.
 HOOK_NAME = "nvidia-container-runtime-hook"
 HOOK = """#!/bin/sh
 set -eu
@@ -28,7 +28,7 @@ process=$(expr "$state" : '.*"pid":\\([0-9]*\\)')
 root=$(expr "$(cat "$bundle/config.json")" : '.*"root":{{"path":"\\([^"]*\\)"')
 # Docker's 20.10 adds what was asked for behind what was there.
 grep -o '"NVIDIA_VISIBLE_DEVICES=[^"]*"' "$bundle/config.json" | tr -d '"' | cut -d = -f 2 | uniq >> {record!r}
-nsenter --mount --target "$process" mknod -m 666 "$root/dev/nvidiactl" c 1 3
+nsenter --mount --target "$process" mknod -m 666 "$root/dev/nvidia0" c 1 3
 """
 # The toolkit's other half, which an engine may have as a runtime: it does its part, and leaves the rest to runc.
 RUNTIME_NAME = "nvidia-container-runtime"
@@ -39,7 +39,7 @@ if "create" in sys.argv:
         config = json.load(file)
         asked = [one.partition("=")[2] for one in config["process"]["env"] if "NVIDIA_VISIBLE_DEVICES=" in one]
         if asked != ["void"]:
-            device = {{"path": "/dev/nvidiactl", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}}
+            device = {{"path": "/dev/nvidia0", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}}
             config["linux"].setdefault("devices", []).append(device)
             file.seek(0)
             json.dump(config, file)

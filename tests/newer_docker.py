@@ -48,8 +48,8 @@ CDI = {
         {"name": "1", "containerEdits": device(1)},
         {"name": "GPU-1111", "containerEdits": device(1)},
         {"name": "all", "containerEdits": device(0, 1)},
-        # Of a card that has gone: its libraries come, and no device.
-        {"name": "gone", "containerEdits": {"env": ["STANDIN_GPU_9=in"]}},
+        # Of a card that has gone: what all cards share comes, and no card.
+        {"name": "gone", "containerEdits": device()},
     ],
 }
 

@@ -159,7 +159,9 @@ def test_given_by_podman(host: dict[str, Any], devices: int, there: bool) -> Non
     [
         (["null", "nvidia0", "nvidiactl"], True),
         (["dxg", "null"], True),
-        (["null", "nvmap", "nvhost-ctrl"], True),
+        (["null", "nvmap"], True),
+        (["null", "nvhost-ctrl"], True),
+        (["null", "nvidia-uvm", "nvidiactl"], False),
         (["null", "nvme0", "nvram", "zero"], False),
         ([], False),
     ],

@@ -24,9 +24,9 @@ CONFIGURE = (
 REGENERATE = f"Generate its list of GPUs again: `{GENERATE}`"
 # What to do where a GPU did not arrive, by the route.
 REMEDIES: dict[Route, str] = {"cdi": REGENERATE, "runtime": CONFIGURE, "request": CONFIGURE}
-# How the names of the devices begin that CUDA needs: NVIDIA's own driver, WSL's, and Tegra's (NVIDIA's container
-# toolkit, what `nvidia-ctk cdi generate` discovers on each).
-DEVICES = ("nvidia", "dxg", "nvmap", "nvhost", "nvgpu")
+# Names in /dev, one of which each container with a GPU has: a card's, WSL's one for all cards, and Tegra's (what
+# NVIDIA's container toolkit finds on each: its package nvcdi). The others of NVIDIA's also come without a card.
+DEVICE = re.compile(r"nvidia\d+|dxg|nvmap|nvhost.*|nvgpu")
 # What the engine says (measured on Docker 20.10 to 28.5), and what it means: a sentence that "On MACHINE, " begins.
 # `{0}` is the first group.
 REFUSALS = (
@@ -134,7 +134,7 @@ def arrived(names: Sequence[str]) -> bool:
     NVIDIA's toolkit leaves GPUs out without a word, and Docker does not know: one whose configuration has
     ``accept-nvidia-visible-devices-envvar-when-unprivileged = false`` ignores what it is asked for.
     """
-    return any(name.startswith(DEVICES) for name in names)
+    return any(DEVICE.fullmatch(name) for name in names)
 
 
 def explain(refusal: str) -> str | None:

@@ -94,7 +94,7 @@ def test_the_gpus_that_were_asked_for(home: Home, gpus: Any, seen: str) -> None:
 
 
 @pytest.mark.usefixtures("engine")
-def test_way_is_tried_before_a_pull(home: Home) -> None:
+def test_pull_begins_for_a_gpu_that_is_there(home: Home) -> None:
     refused(home, ABSENT, ImagePullFailed, gpus=["1"])
 
 
@@ -137,7 +137,7 @@ def test_cdi_turned_off_since_we_looked(engine: NewerDocker, home: Home) -> None
     assert "Turn on its feature `cdi` and restart it" in sentence
     # The next start goes the way that there is now.
     with kernel(name) as (_, client):
-        assert value(client, LOOK) == "nvidiactl all"
+        assert value(client, LOOK) == "nvidia0 all"
 
 
 def test_cdi_without_a_list_gives_way_to_the_toolkit(engine: NewerDocker, home: Home) -> None:
@@ -146,5 +146,5 @@ def test_cdi_without_a_list_gives_way_to_the_toolkit(engine: NewerDocker, home: 
     engine.cdi.unlink()
     before = engine.gpu_requests()
     with kernel(home.add("gpu", MODERN, gpus=["1"])) as (_, client):
-        assert value(client, LOOK) == "nvidiactl 1"
+        assert value(client, LOOK) == "nvidia0 1"
     assert engine.gpu_requests() == [*before, "all", "1"]

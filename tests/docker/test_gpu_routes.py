@@ -73,7 +73,7 @@ def test_the_gpus_that_were_asked_for(engine: PrivateEngine, home: Home, way: st
         with kernel(home.add("gpu", MODERN, gpus=gpus)) as (_, client):
             assert engine.gpu_requests() == [*before, devices]
             assert value(client, "import os; print(os.environ['NVIDIA_VISIBLE_DEVICES'])") == devices
-            assert value(client, "import os; print(os.path.exists('/dev/nvidiactl'))") == "True"
+            assert value(client, "import os; print(os.path.exists('/dev/nvidia0'))") == "True"
             [container] = json.loads(engine.docker("inspect", engine.docker("ps", "--quiet").strip()))
             assert container["HostConfig"]["Runtime"] == ("nvidia" if way == "runtime" else "runc")
     before = engine.gpu_requests()
