@@ -106,6 +106,7 @@ def create_arguments(
     person: Person,
     folders: Folders,
     orphan_timeout: float,
+    gpu_route: gpu.Route,
     device_groups: tuple[int, ...] = (),
     python: str | None = None,
 ) -> dict[str, Any]:
@@ -127,6 +128,8 @@ def create_arguments(
         where sockets and home are
     orphan_timeout
         seconds without an owner after which the container ends itself
+    gpu_route
+        how the engine hands over GPUs
     device_groups
         groups that may use the devices
     python
@@ -164,7 +167,7 @@ def create_arguments(
         "NanoCpus": nano_cpus(environment),
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in environment.ulimits.items()],
         "Devices": [_device(one) for one in environment.devices],
-        **gpu.host_config(environment.gpus, gpu.choose_route(facts)),
+        **gpu.host_config(environment.gpus, gpu_route),
     }
     if facts.log_driver == "json-file":
         host["LogConfig"] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}}

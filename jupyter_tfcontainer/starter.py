@@ -112,6 +112,8 @@ class Starter:
         container.caveats = [reason.sentence for reason in verdict.reasons if reason.word != "works"] if verdict else []
         try:
             events.step("create")
+            # Whoever asks for none is not to wait for trials of the ways.
+            route: gpu.Route = "request" if environment.gpus == "none" else engine.gpu_route()
             container.id = engine.create(
                 containers.create_arguments(
                     environment,
@@ -121,6 +123,7 @@ class Starter:
                     person=person,
                     folders=folders,
                     orphan_timeout=orphan_timeout,
+                    gpu_route=route,
                     device_groups=host.device_groups(environment),
                     python=self._pythons.get(image["Id"]),
                 ),
@@ -138,7 +141,7 @@ class Starter:
             container.python = container.client.hello["python"]
             self._pythons[image["Id"]] = container.client.hello["executable"]
             self._prove_mounts(container, user)
-            self._prove_gpus(container)
+            self._prove_gpus(container, route)
         except BaseException as error:
             if container.id:
                 engine.remove(container.id)
@@ -281,16 +284,19 @@ class Starter:
                 f"{self.engine.facts.name} cannot keep to: its machine does not let it limit that. Take it away."
             )
 
-    def _prove_gpus(self, container: RunningContainer) -> None:
+    def _prove_gpus(self, container: RunningContainer, route: gpu.Route) -> None:
         """A kernel that was to have a GPU and has none would compute for days on the processor."""
         environment, facts = container.environment, self.engine.facts
         if environment.gpus == "none":
             return
-        if not gpu.arrived(facts, self.engine.inspect(container.id)["HostConfig"], len(environment.devices)):
+        if facts.kind == "podman":
+            there = gpu.given(self.engine.inspect(container.id)["HostConfig"], len(environment.devices))
+        else:
+            there = gpu.arrived(container.control().hello["devices"])
+        if not there:
             raise GPURouteMissing(
                 f"The GPU that {environment.display_name} asks for did not get into its container, and "
-                f"{facts.name} says nothing of why. Generate its list of GPUs again: `{gpu.GENERATE}`; or pick an "
-                f"environment without a GPU."
+                f"{facts.name} says nothing of why. {gpu.REMEDIES[route]}; or pick an environment without a GPU."
             )
 
     def _prove_mounts(self, container: RunningContainer, user: Person) -> None:

@@ -65,6 +65,13 @@ IMAGES = {
             'CMD ["/run_jupyter.sh", "--allow-root"]',
         ),
     ),
+    # The Docker of Debian's next release, which tests run: CDI needs a newer one than Debian 12 has.
+    "docker": Image(
+        tag="tfcontainer/docker:trixie",
+        suite="trixie",
+        packages=("docker.io", "iptables"),
+        changes=('CMD ["dockerd"]',),
+    ),
     "debian": Image(
         tag="tfcontainer/python:debian",
         suite="bookworm",

@@ -11,39 +11,45 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 START_SECONDS = 60
 
 # Stands in for NVIDIA's container toolkit, which needs a card: the engine offers device requests if it finds a program
-# of this name, and calls it before each container that asked for GPUs. It keeps what was asked for.
+# of this name, and calls it before each container that asked for GPUs. It keeps what was asked for, and hands over a
+# device by a card's name: here it is /dev/null. It is a shell script, since the engine may run where the tests' own
+# Python is not.
 HOOK_NAME = "nvidia-container-runtime-hook"
-KEEP = """#!{python}
-import json, os, sys
-def keep(bundle):
-    with open(bundle + "/config.json") as file:
-        variables = json.load(file)["process"]["env"]
-    devices = [one.partition("=")[2] for one in variables if one.startswith("NVIDIA_VISIBLE_DEVICES=")]
-    with open({record!r}, "a") as record:
-        # Docker's 20.10 adds what was asked for behind what was there.
-        print(*dict.fromkeys(devices), file=record)
+HOOK = """#!/bin/sh
+set -eu
+state=$(cat)
+bundle=$(expr "$state" : '.*"bundle":"\\([^"]*\\)"')
+process=$(expr "$state" : '.*"pid":\\([0-9]*\\)')
+root=$(expr "$(cat "$bundle/config.json")" : '.*"root":{{"path":"\\([^"]*\\)"')
+# Docker's 20.10 adds what was asked for behind what was there.
+grep -o '"NVIDIA_VISIBLE_DEVICES=[^"]*"' "$bundle/config.json" | tr -d '"' | cut -d = -f 2 | uniq >> {record!r}
+nsenter --mount --target "$process" mknod -m 666 "$root/dev/nvidia0" c 1 3
 """
-HOOK = (
-    KEEP
-    + """
-keep(json.load(sys.stdin)["bundle"])
-"""
-)
 # The toolkit's other half, which an engine may have as a runtime: it does its part, and leaves the rest to runc.
 RUNTIME_NAME = "nvidia-container-runtime"
-RUNTIME = (
-    KEEP
-    + """
+RUNTIME = """#!{python}
+import json, os, sys
 if "create" in sys.argv:
-    keep(sys.argv[sys.argv.index("--bundle") + 1])
+    with open(sys.argv[sys.argv.index("--bundle") + 1] + "/config.json", "r+") as file:
+        config = json.load(file)
+        asked = [one.partition("=")[2] for one in config["process"]["env"] if "NVIDIA_VISIBLE_DEVICES=" in one]
+        if asked != ["void"]:
+            device = {{"path": "/dev/nvidia0", "type": "c", "major": 1, "minor": 3, "fileMode": 0o666}}
+            config["linux"].setdefault("devices", []).append(device)
+            file.seek(0)
+            json.dump(config, file)
+    with open({record!r}, "a") as record:
+        print(*asked, file=record)
 os.execvp("runc", ["runc", *sys.argv[1:]])
 """
-)
+
+
+Kind = TypeVar("Kind", bound="PrivateEngine")
 
 
 class PrivateEngine:
@@ -69,6 +75,11 @@ class PrivateEngine:
         """Its address, as in ``DOCKER_HOST``."""
         return f"unix://{self.folder}/docker.sock"
 
+    def enter(self) -> list[str]:
+        """The command that runs another where the engine is to be."""
+        # `ip netns exec` would mount /sys anew and hide the control groups.
+        return ["nsenter", f"--net=/run/netns/{self.namespace}"]
+
     def start(self, *options: str, settings: Mapping[str, Any] | None = None) -> None:
         """Start it and wait for its word that it is ready.
 
@@ -90,15 +101,14 @@ class PrivateEngine:
                 "--exec-root": "exec",
                 "--pidfile": "pid",
             }
-            # `ip netns exec` would mount /sys anew and hide the control groups.
-            command = ["nsenter", f"--net=/run/netns/{self.namespace}", "dockerd", "--host", self.url, *options]
+            command = [*self.enter(), "dockerd", "--host", self.url, *options]
             for option, name in files.items():
                 command += [option, str(self.folder / name)]
             self._process = subprocess.Popen(
                 command,
                 env={
                     **os.environ,
-                    "PATH": f"{self.programs}:{os.environ['PATH']}",
+                    "PATH": f"{self.programs}:{os.environ['PATH']}:/usr/sbin:/usr/bin",
                     "NOTIFY_SOCKET": str(self.folder / "notify"),
                 },
                 stdout=log,
@@ -164,14 +174,23 @@ class PrivateEngine:
 @contextmanager
 def private_engine() -> Iterator[PrivateEngine]:
     """An engine that is yet to be started, and is gone afterwards."""
+    with made(PrivateEngine) as engine:
+        yield engine
+
+
+@contextmanager
+def made(kind: type[Kind]) -> Iterator[Kind]:
+    """An engine of a kind, yet to be started, and gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="tfc-engine-"))
     namespace = folder.name
     subprocess.run(["ip", "netns", "add", namespace], check=True)
-    engine = PrivateEngine(folder, namespace)
+    engine = None
     try:
+        engine = kind(folder, namespace)
         yield engine
     finally:
-        engine.stop()
+        if engine:
+            engine.stop()
         subprocess.run(["ip", "netns", "delete", namespace], check=True)
         # Three times as fast as Python on the thousands of files of an image.
         subprocess.run(["rm", "-rf", folder], check=True)

@@ -44,6 +44,7 @@ def arguments(
         person=person,
         folders=FOLDERS,
         orphan_timeout=60.0,
+        gpu_route="request",
         python=python,
     )
 

@@ -169,15 +169,16 @@ class Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
 
 
-def saying(status: int, body: str) -> type[BaseHTTPRequestHandler]:
-    """A handler that answers everything alike."""
+def saying(status: int, body: str, versioned: str | None = None) -> type[BaseHTTPRequestHandler]:
+    """A handler that answers everything alike, but for what is asked in a version of the API."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            said = versioned if versioned and self.path.startswith("/v") else body
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(said.encode())
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -335,6 +336,19 @@ def test_a_web_server_says_more_than_what_is_not_there(folder: Path) -> None:
 
 
 INFO = '{"Name": "tower", "Version": "1", "Components": [{"Name": "Podman Engine"}]}'
+
+
+# Docker 28.5 tells of its devices only if asked in a version of the API that has them, or in none.
+DOCKER = '{"Version": "28.5.2", "ApiVersion": "1.51", "CDISpecDirs": ["/etc/cdi"]}'
+DEVICES = ', "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]}'
+
+
+def test_devices_that_a_newer_api_tells_of(folder: Path) -> None:
+    with serving(folder / "docker.sock", saying(200, DOCKER[:-1] + DEVICES, versioned=DOCKER)) as address:
+        engine = connect([address])
+        assert engine.facts.version == "28.5.2"
+        assert engine.gpu_route() == "cdi"
+        engine.close()
 
 
 def test_the_first_that_answers(folder: Path) -> None:

@@ -46,6 +46,7 @@ def test_docker() -> None:
         data_root="/var/lib/docker",
         runtimes=("io.containerd.runc.v2", "runc"),
         cdi_devices=(),
+        cdi_unlisted=False,
     )
     assert facts().name == "Docker 20.10.24+dfsg1 on tower"
 
@@ -89,6 +90,22 @@ def test_runtimes_and_cdi_devices() -> None:
     )
     assert told.runtimes == ("nvidia", "runc")
     assert told.cdi_devices == ("nvidia.com/gpu=0", "nvidia.com/gpu=all")
+
+
+@pytest.mark.parametrize(
+    ("api", "folders", "unlisted"),
+    [
+        ("1.45", ["/etc/cdi"], True),
+        ("1.49", ["/etc/cdi"], True),
+        ("1.45", [], False),
+        ("1.41", None, False),
+        # Since then none listed is none known.
+        ("1.50", ["/etc/cdi"], False),
+        ("2.0", ["/etc/cdi"], False),
+    ],
+)
+def test_cdi_without_a_list_of_devices(api: str, folders: list[str] | None, unlisted: bool) -> None:
+    assert facts({**DOCKER_VERSION, "ApiVersion": api}, CDISpecDirs=folders).cdi_unlisted is unlisted
 
 
 def test_an_engine_that_says_nothing() -> None:

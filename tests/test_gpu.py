@@ -11,26 +11,29 @@ from jupyter_tfcontainer.engine import EngineFacts, gpu
 
 FACTS = EngineFacts.from_engine("unix:///var/run/docker.sock", {"Runtimes": {"runc": {}}}, {})
 WITH_RUNTIME = replace(FACTS, runtimes=("nvidia", "runc"))
+UNLISTED = replace(FACTS, cdi_unlisted=True)
 WITH_CDI = replace(FACTS, cdi_devices=("vendor.com/net=0", "nvidia.com/gpu=0"))
 
 PODMAN = replace(FACTS, kind="podman")
 
 
 @pytest.mark.parametrize(
-    ("facts", "route"),
+    ("facts", "routes"),
     [
-        (FACTS, "request"),
-        (replace(FACTS, runtimes=("nvidia-experimental",)), "request"),
-        (replace(FACTS, cdi_devices=("vendor.com/net=0", "amd.com/gpu=0")), "request"),
-        (WITH_RUNTIME, "runtime"),
-        (WITH_CDI, "cdi"),
-        (PODMAN, "cdi"),
-        (replace(PODMAN, runtimes=("nvidia",)), "cdi"),
-        (replace(WITH_CDI, runtimes=("nvidia",)), "cdi"),
+        (FACTS, ["request"]),
+        (replace(FACTS, runtimes=("nvidia-experimental",)), ["request"]),
+        (replace(FACTS, cdi_devices=("vendor.com/net=0", "amd.com/gpu=0")), ["request"]),
+        (WITH_RUNTIME, ["runtime"]),
+        (WITH_CDI, ["cdi"]),
+        (PODMAN, ["cdi"]),
+        (replace(PODMAN, runtimes=("nvidia",)), ["cdi"]),
+        (replace(WITH_CDI, runtimes=("nvidia",)), ["cdi"]),
+        (UNLISTED, ["cdi", "request"]),
+        (replace(UNLISTED, runtimes=("nvidia",)), ["cdi", "runtime"]),
     ],
 )
-def test_route(facts: EngineFacts, route: str) -> None:
-    assert gpu.choose_route(facts) == route
+def test_routes(facts: EngineFacts, routes: list[str]) -> None:
+    assert list(gpu.routes(facts)) == routes
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,7 @@ REFUSALS = {
     r"failed: exec: \"nvidia-container-runtime-hook\": executable file not found in $PATH: unknown": ["is gone"],
     HOOK: ["nvidia-smi", "“nvidia-container-cli: initialization error: nvml error: driver not loaded”"],
     HOOK.replace("running hook #0: error", "running prestart hook #0: error"): ["nvidia-smi", "driver not loaded”"],
+    "failed to discover GPU vendor from CDI: no known GPU vendor found": ["knows none", "nvidia-container-toolkit"],
     "Unknown runtime specified nvidia": ["runtime named nvidia", "nvidia-ctk runtime configure"],
     "unknown or invalid runtime name: nvidia": ["runtime named nvidia", "nvidia-ctk runtime configure"],
     'could not select device driver "cdi" with capabilities: []': ["CDI", "Turn on its feature `cdi`"],
@@ -138,17 +142,29 @@ def test_words_of_the_hook_are_given_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "host", "devices", "there"),
+    ("host", "devices", "there"),
     [
-        (FACTS, {"DeviceRequests": [{"Count": -1}], "Runtime": "runc"}, 0, True),
-        (FACTS, {"DeviceRequests": None, "Runtime": "nvidia"}, 0, True),
-        (FACTS, {"DeviceRequests": None, "Runtime": "runc"}, 0, False),
-        (FACTS, {"DeviceRequests": None, "Runtime": "runc", "Devices": [{}]}, 0, False),
-        (PODMAN, {"Devices": [{}]}, 0, True),
-        (PODMAN, {"Devices": [{}]}, 1, False),
-        (PODMAN, {"Devices": [{}, {}]}, 1, True),
-        (PODMAN, {"Devices": None, "DeviceRequests": [{}], "Runtime": "nvidia"}, 0, False),
+        ({"Devices": [{}]}, 0, True),
+        ({"Devices": [{}]}, 1, False),
+        ({"Devices": [{}, {}]}, 1, True),
+        ({"Devices": None, "DeviceRequests": [{}], "Runtime": "nvidia"}, 0, False),
     ],
 )
-def test_arrival(facts: EngineFacts, host: dict[str, Any], devices: int, there: bool) -> None:
-    assert gpu.arrived(facts, host, devices) is there
+def test_given_by_podman(host: dict[str, Any], devices: int, there: bool) -> None:
+    assert gpu.given(host, devices) is there
+
+
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        (["null", "nvidia0", "nvidiactl"], True),
+        (["dxg", "null"], True),
+        (["null", "nvmap"], True),
+        (["null", "nvhost-ctrl"], True),
+        (["null", "nvidia-uvm", "nvidiactl"], False),
+        (["null", "nvme0", "nvram", "zero"], False),
+        ([], False),
+    ],
+)
+def test_arrival(names: list[str], there: bool) -> None:
+    assert gpu.arrived(names) is there

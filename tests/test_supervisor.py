@@ -247,6 +247,7 @@ def test_hello(shared: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     assert owner.client.hello["protocol"] == client_module.PROTOCOL == 1
     assert owner.client.hello["python"] == sys.version.split()[0]
     assert owner.client.hello["kernels"] == []
+    assert sorted(owner.client.hello["devices"]) == sorted(one.name for one in Path("/dev").iterdir())
     owner.client.close()
 
 

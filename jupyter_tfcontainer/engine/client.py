@@ -146,7 +146,11 @@ class Engine:
             raise _unreachable(address, error) from error
 
     def _ask(self) -> EngineFacts:
-        return EngineFacts.from_engine(self._url, self._api.info(), self._api.version())
+        api: Any = self._api
+        # Asked in our version of the API, an engine leaves out the devices that it tells of in a later one.
+        info = api._result(api._get(api._url("/info", versioned_api=False)), json=True)  # noqa: SLF001
+        self._gpu_route: gpu.Route | None = None
+        return EngineFacts.from_engine(self._url, info, self._api.version())
 
     def _find_own_container(self) -> inside.OwnContainer | None:
         if not MOUNTS.exists():  # no Linux
@@ -385,17 +389,44 @@ class Engine:
                 raise ContainerEnded(f"The container does not run on {self.facts.host} any more.") from error
             raise
 
+    def gpu_route(self) -> gpu.Route:
+        """How this engine hands over GPUs; where it does not say, trials do.
+
+        Raises
+        ------
+        GPURouteMissing
+            when more than one way was tried and none works: what was said of the first
+        """
+        route = self._gpu_route
+        if route is None:
+            route = self._gpu_route = self._first_that_works(gpu.routes(self.facts))
+        return route
+
+    def _first_that_works(self, routes: tuple[gpu.Route, ...]) -> gpu.Route:
+        refusals: list[GPURouteMissing] = []
+        for route in routes:
+            if len(routes) == 1:
+                return route
+            try:
+                self._try(route, "all")
+            except GPURouteMissing as error:
+                refusals.append(error)
+            else:
+                return route
+        raise refusals[0]
+
     def try_gpu_route(self, gpus: gpu.GPUs) -> None:
         """See whether this engine can hand over GPUs.
-
-        The trial's image has nothing in it: starting it gets as far as the route, and no further.
 
         Raises
         ------
         GPURouteMissing
             with what to do
         """
-        route = gpu.choose_route(self.facts)
+        self._try(self.gpu_route(), gpus)
+
+    def _try(self, route: gpu.Route, gpus: gpu.GPUs) -> None:
+        """Start a container whose image has nothing in it: that gets as far as the route, and no further."""
         config = {
             "Cmd": ["/"],
             "Env": [f"NVIDIA_VISIBLE_DEVICES={gpu.visible_devices(gpus)}"],

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+
+# The API since which engines list their CDI devices (Docker's API history, v1.50).
+LISTS_DEVICES = (1, 50)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class EngineFacts:
     runtimes
         names of the OCI runtimes that are registered
     cdi_devices
-        names of the CDI devices that the engine lists (Docker 28.3 and later do)
+        names of the CDI devices that the engine lists
+    cdi_unlisted
+        whether it knows CDI devices and does not say which
     """
 
     kind: str
@@ -57,6 +63,7 @@ class EngineFacts:
     data_root: str
     runtimes: tuple[str, ...]
     cdi_devices: tuple[str, ...]
+    cdi_unlisted: bool
 
     @classmethod
     def from_engine(cls, url: str, info: dict[str, Any], version: dict[str, Any]) -> EngineFacts:
@@ -85,9 +92,15 @@ class EngineFacts:
             cdi_devices=tuple(
                 device["ID"] for device in info.get("DiscoveredDevices") or [] if device.get("Source") == "cdi"
             ),
+            cdi_unlisted=bool(info.get("CDISpecDirs")) and _api(version) < LISTS_DEVICES,
         )
 
     @property
     def name(self) -> str:
         """The engine in words, for messages: ``Docker 20.10.24 on host``."""
         return f"{self.kind.capitalize()} {self.version} on {self.host}"
+
+
+def _api(version: dict[str, Any]) -> tuple[int, ...]:
+    """The newest API that an engine speaks."""
+    return tuple(int(number) for number in re.findall(r"\d+", version.get("ApiVersion", "")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from .facts import EngineFacts
@@ -16,6 +16,17 @@ INSTALL = (
     "Install the NVIDIA Container Toolkit there (package nvidia-container-toolkit), run "
     "`sudo nvidia-ctk runtime configure --runtime=docker` and restart the engine; or pick an environment without a GPU."
 )
+CONFIGURE = (
+    "See that `nvidia-smi` works there; if it does, run `sudo nvidia-ctk runtime configure --runtime=docker`, see that "
+    "/etc/nvidia-container-runtime/config.toml does not say accept-nvidia-visible-devices-envvar-when-unprivileged = "
+    "false, and restart the engine"
+)
+REGENERATE = f"Generate its list of GPUs again: `{GENERATE}`"
+# What to do where a GPU did not arrive, by the route.
+REMEDIES: dict[Route, str] = {"cdi": REGENERATE, "runtime": CONFIGURE, "request": CONFIGURE}
+# Names in /dev, one of which each container with a GPU has: a card's, WSL's one for all cards, and Tegra's (what
+# NVIDIA's container toolkit finds on each: its package nvcdi). The others of NVIDIA's also come without a card.
+DEVICE = re.compile(r"nvidia\d+|dxg|nvmap|nvhost.*|nvgpu")
 # What the engine says (measured on Docker 20.10 to 28.5), and what it means: a sentence that "On MACHINE, " begins.
 # `{0}` is the first group.
 REFUSALS = (
@@ -28,6 +39,11 @@ REFUSALS = (
         r'exec: \\*"nvidia-container-runtime-hook\\*": executable file not found',
         "the container engine can no longer hand over a GPU: the NVIDIA Container Toolkit was there when it started "
         "and is gone. " + INSTALL,
+    ),
+    (
+        # Since Docker 29 a device request may be met by CDI (https://github.com/ShaneIsrael/fireshare/issues/689).
+        r"failed to discover GPU vendor from CDI: no known GPU vendor found",
+        "the container engine cannot hand over a GPU: it knows none. " + INSTALL,
     ),
     (
         r"(?:Unknown runtime specified|unknown or invalid runtime name:?) nvidia",
@@ -51,19 +67,18 @@ REFUSALS = (
 )
 
 
-def choose_route(facts: EngineFacts) -> Route:
-    """How this engine hands over GPUs.
+def routes(facts: EngineFacts) -> tuple[Route, ...]:
+    """How this engine may hand over GPUs: the first of these that works.
 
     The device request is the last: whether it works is not visible in what the engine says of itself, only a trial
     start tells.
     """
     if facts.kind == "podman":
-        return "cdi"  # it says nothing of its devices, and has no other way
+        return ("cdi",)  # it says nothing of its devices, and has no other way
     if any(device.startswith("nvidia.com/gpu=") for device in facts.cdi_devices):
-        return "cdi"
-    if "nvidia" in facts.runtimes:
-        return "runtime"
-    return "request"
+        return ("cdi",)
+    other: Route = "runtime" if "nvidia" in facts.runtimes else "request"
+    return ("cdi", other) if facts.cdi_unlisted else (other,)
 
 
 def visible_devices(gpus: GPUs) -> str:
@@ -100,21 +115,26 @@ def host_config(gpus: GPUs, route: Route) -> dict[str, Any]:
     return {"DeviceRequests": [{"Driver": "", "Capabilities": [["gpu"]], **which}]}
 
 
-def arrived(facts: EngineFacts, host: Mapping[str, Any], devices: int) -> bool:
-    """Whether GPUs that were asked for are in a container: engines have left them out without a word.
+def given(host: Mapping[str, Any], devices: int) -> bool:
+    """Whether Podman has given a container GPUs: it has left them out without a word.
 
     Parameters
     ----------
-    facts
-        the engine
     host
         the started container's ``HostConfig``, as the engine has it
     devices
         how many devices it was to get besides
     """
-    if facts.kind == "podman":
-        return len(host.get("Devices") or []) > devices
-    return bool(host.get("DeviceRequests")) or host.get("Runtime") == "nvidia"
+    return len(host.get("Devices") or []) > devices
+
+
+def arrived(names: Sequence[str]) -> bool:
+    """Whether there is a GPU in a container, by the names in its ``/dev``.
+
+    NVIDIA's toolkit leaves GPUs out without a word, and Docker does not know: one whose configuration has
+    ``accept-nvidia-visible-devices-envvar-when-unprivileged = false`` ignores what it is asked for.
+    """
+    return any(DEVICE.fullmatch(name) for name in names)
 
 
 def explain(refusal: str) -> str | None:

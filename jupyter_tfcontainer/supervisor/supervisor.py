@@ -23,7 +23,7 @@ The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the 
 
 ``own``
     with ``owner``, who speaks: shown to whoever comes second, and is refused. The reply is the hello: ``protocol``,
-    ``python``, ``executable``, ``inodes`` and ``kernels``
+    ``python``, ``executable``, ``inodes``, ``devices`` (the names in ``/dev``) and ``kernels``
 ``launch``
     with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
     ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null. The events ``ready`` and
@@ -377,6 +377,7 @@ class Supervisor(object):
             "python": sys.version.split()[0],
             "executable": sys.executable,
             "inodes": inodes,
+            "devices": os.listdir("/dev"),
             "kernels": self.kernels(),
         }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from engines import HOOK_NAME, PrivateEngine, private_engine
+from engines import HOOK_NAME, RUNTIME_NAME, PrivateEngine, private_engine
 from homes import MODERN, Home
 from jupyter_client.manager import KernelManager
 from kernels import kernel, value
@@ -73,6 +73,7 @@ def test_the_gpus_that_were_asked_for(engine: PrivateEngine, home: Home, way: st
         with kernel(home.add("gpu", MODERN, gpus=gpus)) as (_, client):
             assert engine.gpu_requests() == [*before, devices]
             assert value(client, "import os; print(os.environ['NVIDIA_VISIBLE_DEVICES'])") == devices
+            assert value(client, "import os; print(os.path.exists('/dev/nvidia0'))") == "True"
             [container] = json.loads(engine.docker("inspect", engine.docker("ps", "--quiet").strip()))
             assert container["HostConfig"]["Runtime"] == ("nvidia" if way == "runtime" else "runc")
     before = engine.gpu_requests()
@@ -114,6 +115,20 @@ def test_toolkit_that_fails(engine: PrivateEngine, home: Home, image: str) -> No
     sentence = refused(home, image, GPURouteMissing)
     assert f"it says: “{NO_DRIVER}”" in sentence
     assert "`nvidia-smi`" in sentence
+
+
+@pytest.mark.parametrize("way", ["hook", "runtime"])
+def test_toolkit_that_hands_over_nothing(engine: PrivateEngine, home: Home, way: str) -> None:
+    """As one does whose configuration lets it ignore what it is asked for: the engine says that all is well."""
+    restart(engine, hook=way == "hook", runtime=way == "runtime")
+    ignoring = {
+        "hook": engine.programs / HOOK_NAME,
+        "runtime": engine.programs / RUNTIME_NAME,
+    }[way]
+    ignoring.write_text("#!/bin/sh\n" + ("exit 0\n" if way == "hook" else 'exec runc "$@"\n'))
+    sentence = refused(home, MODERN, GPURouteMissing)
+    assert "did not get into its container" in sentence
+    assert "accept-nvidia-visible-devices-envvar-when-unprivileged = false" in sentence
 
 
 @IMAGES
