@@ -122,7 +122,8 @@ class Slow:
     def __init__(self, target: int, speed: int) -> None:
         self.target, self.speed = target, speed
         self.port = 0
-        self.connections = 0
+        #: Those that there are, and those that there have been.
+        self.connections = self.accepted = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="slow-connection")
@@ -166,6 +167,7 @@ class Slow:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.accepted += 1
         other: asyncio.StreamWriter | None = None
         try:
             back, other = await asyncio.open_connection("127.0.0.1", self.target)

@@ -36,6 +36,7 @@ class LongClient(APIClient):
         # It may be minutes until the engine has something to say.
         super().__init__(base_url=url, version=version, timeout=cast("int", None))
         self._sockets: list[socket.socket] = []
+        self._responses: list[requests.Response] = []
         self._cut = False
         adapter: Any = self.get_adapter(self.base_url)
         adapter.get_connection = partial(self._pool, adapter.get_connection)
@@ -69,9 +70,19 @@ class LongClient(APIClient):
     def close(self) -> None:
         """Let go of the connection, be an answer read to its end or not."""
         self.cut()
+        for response in self._responses:
+            response.close()
         super().close()
         for one in self._sockets:
             one.close()
+
+    def _stream_helper(self, response: requests.Response, decode: bool = False) -> Any:
+        self._responses.append(response)
+        return cast("Any", super())._stream_helper(response, decode)
+
+    def _stream_raw_result(self, response: requests.Response, chunk_size: int = 1, decode: bool = True) -> Any:
+        self._responses.append(response)
+        return cast("Any", super())._stream_raw_result(response, chunk_size, decode)
 
 
 class EngineImages:
