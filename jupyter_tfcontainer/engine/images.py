@@ -78,11 +78,11 @@ class LongClient(APIClient):
 
     def _stream_helper(self, response: requests.Response, decode: bool = False) -> Any:
         self._responses.append(response)
-        return cast("Any", super())._stream_helper(response, decode)
+        return super()._stream_helper(response, decode)  # type: ignore[misc]
 
     def _stream_raw_result(self, response: requests.Response, chunk_size: int = 1, decode: bool = True) -> Any:
         self._responses.append(response)
-        return cast("Any", super())._stream_raw_result(response, chunk_size, decode)
+        return super()._stream_raw_result(response, chunk_size, decode)  # type: ignore[misc]
 
 
 class EngineImages:
