@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 
 from . import store
-from .events import KERNEL_STATE, SCHEMAS
+from .events import ENVIRONMENTS, KERNEL_STATE, OPERATION, SCHEMAS
 from .handlers import default_handlers
 from .manager import ContainerManager
 from .provisioner import TFContainerProvisioner
@@ -26,7 +27,8 @@ class TFContainerApp(ExtensionApp):
         manager = ContainerManager.instance()
         manager.update_config(self.config)
         manager.in_server = True
-        manager.listen(self._emit)
+        manager.listen(partial(self._emit, KERNEL_STATE))
+        manager.operations.listen(self._tell_operation)
         self.settings["tfcontainer_manager"] = manager
         store.filter_hidden(self._server.kernel_spec_manager)
         for schema in sorted(SCHEMAS.glob("*.yaml")):
@@ -53,9 +55,14 @@ class TFContainerApp(ExtensionApp):
             await asyncio.gather(*map(kernels.shutdown_kernel, ours), return_exceptions=True)
             await asyncio.to_thread(manager.close)
 
-    def _emit(self, event: dict[str, Any]) -> None:
+    def _tell_operation(self, model: dict[str, Any]) -> None:
+        self._emit(OPERATION, model)
+        if model["result"] and (name := model["result"]["environment"]):
+            self._emit(ENVIRONMENTS, {"name": name, "change": "created"})
+
+    def _emit(self, schema: str, event: dict[str, Any]) -> None:
         # Events happen in worker threads, and the event logger lives on the loop.
-        self._server.io_loop.add_callback(self._server.event_logger.emit, schema_id=KERNEL_STATE, data=event)
+        self._server.io_loop.add_callback(self._server.event_logger.emit, schema_id=schema, data=event)
 
     @property
     def _server(self) -> Any:

@@ -21,7 +21,15 @@
     ├── ImageError
     │   ├── ImageMissing            not there, and it may not or cannot be pulled
     │   ├── ImagePullFailed
-    │   └── IPykernelMissing        nothing in the image can be a kernel
+    │   ├── ImageBuildFailed        it could not be built, prepared or made from a container
+    │   ├── ImageArchiveFailed      it could not be written to a file, or read from one
+    │   ├── ImageInvalid            what is asked for is no image that could be made
+    │   ├── ImageNotFound           there is none to be removed or saved
+    │   ├── ImageInUse              something would miss it
+    │   ├── ImageBusy               another operation makes an image of that name
+    │   ├── IPykernelMissing        nothing in the image can be a kernel
+    │   └── OperationCancelled      somebody wanted no more of it
+    ├── OperationNotFound
     └── ContainerError
         ├── ContainerNotFound
         ├── ContainerNameTaken      another container has the name that this one is to have
@@ -123,8 +131,40 @@ class ImagePullFailed(ImageError):
     """The image could not be pulled."""
 
 
+class ImageBuildFailed(ImageError):
+    """The image could not be built, prepared or made from a container."""
+
+
+class ImageArchiveFailed(ImageError):
+    """The image could not be written to a file, or read from one."""
+
+
+class ImageInvalid(ImageError):
+    """What is asked for is no image that could be made."""
+
+
+class ImageNotFound(ImageError):
+    """There is no such image to be removed or saved."""
+
+
+class ImageInUse(ImageError):
+    """Something would miss the image."""
+
+
+class ImageBusy(ImageError):
+    """Another operation makes an image of that name."""
+
+
 class IPykernelMissing(ImageError):
     """Nothing in the image can be a kernel."""
+
+
+class OperationCancelled(ImageError):
+    """Somebody wanted no more of an operation."""
+
+
+class OperationNotFound(TFContainerError):
+    """No operation of this process has that id."""
 
 
 class ContainerError(TFContainerError):
@@ -165,6 +205,9 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     GPUError: HTTPStatus.CONFLICT,
     Incompatible: HTTPStatus.CONFLICT,
     WorkspaceRefused: HTTPStatus.CONFLICT,
+    ImageInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ImageNotFound: HTTPStatus.NOT_FOUND,
+    OperationNotFound: HTTPStatus.NOT_FOUND,
     ImageError: HTTPStatus.CONFLICT,
     TFContainerError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from .environments import Environment
 
 SCHEMAS = Path(__file__).parent / "event_schemas"
 KERNEL_STATE = "https://events.jupyter.org/jupyter_tfcontainer/kernel_state/v1"
+OPERATION = "https://events.jupyter.org/jupyter_tfcontainer/operation/v1"
 ENVIRONMENTS = "https://events.jupyter.org/jupyter_tfcontainer/environments/v1"
 # Seconds between two words on the progress of a pull: as often as one can read.
 PROGRESS_INTERVAL = 0.5
@@ -29,6 +29,8 @@ STEPS: dict[Step, str] = {
     "boot": "Starting the container",
     "launch": "Starting the kernel",
 }
+# What is told of it: the rest is for those who watch the operation itself.
+PROGRESS = ("current", "total", "layers_done", "layers", "sized")
 
 
 class KernelEvents:
@@ -69,4 +71,5 @@ class KernelEvents:
         now = time.monotonic()
         if now - self._told >= PROGRESS_INTERVAL or progress.layers_done == progress.layers:
             self._told = now
-            self.emit("starting", f"{STEPS['pull']}.", step="pull", progress=asdict(progress))
+            told = {name: getattr(progress, name) for name in PROGRESS}
+            self.emit("starting", f"{STEPS['pull']}.", step="pull", progress=told)

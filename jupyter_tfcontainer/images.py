@@ -1,31 +1,56 @@
-"""Operations on images.
-
-For now, having one before a container is created from it. One operation per image at a time, shared by all who wait.
-"""
+"""The images of one engine: having one for a start, those that there are, and the operations that make them."""
 
 from __future__ import annotations
 
-import threading
+import json
+import os
+import re
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
+from importlib.resources import files
 from typing import Any
 
+from . import listing
+from .containers import INTERPRETERS
+from .contents import Contents, ContentsCache
 from .engine import Engine
+from .engine.execs import STDOUT, complete
 from .engine.pulls import Progress
 from .environments import Environment
-from .errors import ImageError, ImageMissing, ImagePullFailed
+from .errors import ImageError, ImageInUse, ImageInvalid, ImageMissing, ImageNotFound, ImagePullFailed, TFContainerError
+from .host import data_folder
+from .listing import Uses
+from .operations import OnProgress, Operation, Operations, Result
+from .policy import references
 
-OnProgress = Callable[[Progress], None]
+LOOK = files(__package__).joinpath("supervisor/look.py").read_text(encoding="utf-8")
+
+# As Docker has it (distribution/reference), with a digest in the tag's place.
+REFERENCE = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|__?|-+|/)[a-z0-9]+)*"
+    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
 
 
 class Images:
-    """The images of one engine."""
+    """The images of one engine.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._lock = threading.Lock()
-        self._closed = False
-        self._pulls: dict[tuple[str, str | None], tuple[Future[None], list[OnProgress]]] = {}
+    Parameters
+    ----------
+    engine
+        the engine
+    operations
+        where what takes long goes on
+    """
+
+    def __init__(self, engine: Engine, operations: Operations) -> None:
+        self.engine = engine
+        self.operations = operations
+        self.contents = ContentsCache(data_folder() / "images.json")
+
+    # For a start.
 
     def ensure(
         self, environment: Environment, before_pull: Callable[[], None], on_progress: OnProgress
@@ -43,10 +68,10 @@ class Images:
 
         Raises
         ------
-        ImageMissing, ImagePullFailed
+        ImageMissing, ImagePullFailed, OperationCancelled
             with what to do
         """
-        image = self._engine.image(environment.image)
+        image = self.engine.image(environment.image)
         other = image if image and not _is_for(environment.platform, image) else None
         if other:
             image = None
@@ -54,19 +79,19 @@ class Images:
             if other:
                 raise ImageMissing(_only_for(environment, other))
             raise ImageMissing(
-                f"The image {environment.image} is not on {self._engine.facts.host}, and {environment.display_name} "
+                f"The image {environment.image} is not on {self.engine.facts.host}, and {environment.display_name} "
                 f"never pulls it (pull_policy). Fetch it there: `docker pull {environment.image}`, or `docker load` "
                 f"from a file."
             )
         if environment.pull_policy == "always" or image is None:
             before_pull()
             try:
-                self._pull(environment.image, environment.platform, on_progress)
+                self.pull(environment.image, environment.platform, look=False).wait(on_progress)
             except ImageError as error:
                 if other:
                     raise type(error)(f"{_only_for(environment, other)} {error}") from error
                 raise
-            image = self._engine.image(environment.image)
+            image = self.engine.image(environment.image)
             if image is None:
                 raise ImageMissing(
                     f"The image {environment.image} was pulled and removed again before it could be used. Start once "
@@ -76,38 +101,177 @@ class Images:
                 raise ImageMissing(_only_for(environment, image))
         return image
 
-    def close(self) -> None:
-        """Cancel what goes on, at its next sign of progress."""
-        self._closed = True
+    # Those that there are.
 
-    def _pull(self, reference: str, platform: str | None, on_progress: OnProgress) -> None:
-        key = (reference, platform)
-        with self._lock:
-            others = self._pulls.get(key)
-            if others:
-                done, listeners = others
-                listeners.append(on_progress)
-            else:
-                done, listeners = self._pulls[key] = (Future(), [on_progress])
-        if others:
-            done.result()
-            return
-        try:
-            for progress in self._engine.pull(reference, platform):
-                if self._closed:
-                    raise ImagePullFailed(f"The pull of {reference} was cancelled: this program ends.")
-                for listener in tuple(listeners):
-                    listener(progress)
-        except BaseException as error:
-            self._finish(key)
-            done.set_exception(error)
-            raise
-        self._finish(key)
-        done.set_result(None)
+    def list(self, environments: dict[str, str], *, sizes: bool = False) -> list[dict[str, Any]]:
+        """The models of all images.
 
-    def _finish(self, key: tuple[str, str | None]) -> None:
-        with self._lock:
-            del self._pulls[key]
+        Parameters
+        ----------
+        environments
+            the image of each environment, by the environment's name
+        sizes
+            whether to count what each has for itself, which takes the engine a while
+        """
+        uses = Uses(environments, self.engine.images.containers())
+        unique = self.engine.images.unique_sizes() if sizes else None
+        return listing.models(self.engine.images.list(), uses, self.contents.all(), unique)
+
+    def delete(self, reference: str, environments: dict[str, str], *, force: bool = False) -> None:
+        """Remove an image, or one of its names.
+
+        Parameters
+        ----------
+        reference
+            the name
+        environments
+            the image of each environment, by the environment's name
+        force
+            whether to remove it though something would miss it
+
+        Raises
+        ------
+        ImageNotFound, ImageInUse
+            with what to do
+        """
+        host = self.engine.facts.host
+        image = self.engine.image(reference)
+        if image is None:
+            raise ImageNotFound(f"There is no image {reference} on {host}.")
+        described = {**image, "Labels": image["Config"].get("Labels")}
+        # One of several names can go without the image.
+        whole = len(listing.names(image)) < 2 or reference.startswith("sha256:")  # noqa: PLR2004
+        users = listing.environments(
+            described, Uses(environments), None if reference.startswith("sha256:") else reference
+        )
+        containers = self.engine.images.containers().get(image["Id"], []) if whole else []
+        running = [one["Id"][:12] for one in containers if one["State"] == "running"]
+        if running:
+            raise ImageInUse(
+                f"The image {reference} on {host} cannot be removed: a container runs in it ({', '.join(running)}). "
+                f"Shut its kernel down first."
+            )
+        if not force and (users or containers):
+            what = [f"the environment {name}" for name in users]
+            what += [f"the container {one['Id'][:12]}" for one in containers]
+            raise ImageInUse(
+                f"The image {reference} on {host} is used by {', '.join(what)}. Delete what uses it first, or remove "
+                f"it by force: an environment pulls it again at its next start, if it is in a registry."
+            )
+        self.engine.images.remove(reference, force=force)
+
+    # Operations.
+
+    def pull(self, reference: str, platform: str | None = None, *, look: bool = True) -> Operation:
+        """Begin to pull an image, or join who does.
+
+        Parameters
+        ----------
+        reference
+            what to pull
+        platform
+            for which platform, or None for the engine's own
+        look
+            whether to look inside afterwards
+        """
+
+        def work(operation: Operation) -> Result:
+            free = _free_bytes(self.engine.facts.data_root)
+            before = self.engine.image(reference)
+            for progress in self.engine.images.pull(reference, platform, operation.cuttable):
+                operation.advance(progress)
+                self._check_space(reference, progress, free)
+            operation.check()  # a connection that was cut may end like any other
+            image = self.engine.image(reference)
+            if image is None:
+                raise ImagePullFailed(f"The image {reference} was pulled and removed again. Pull it once more.")
+            if look:
+                self.look(image["Id"])
+            same = before is not None and before["Id"] == image["Id"]
+            how = "is up to date" if same else "was pulled"
+            return Result(f"The image {reference} {how} on {self.engine.facts.host}.", image["Id"], reference)
+
+        return self.operations.begin("pull", reference, ("pull", references(reference)[1], platform), work)
+
+    def look(self, image: str) -> Contents | None:
+        """Find out what is inside an image, once; None where that cannot be said.
+
+        Parameters
+        ----------
+        image
+            its id
+        """
+        known = self.contents.get(image)
+        if known is None:
+            with suppress(TFContainerError, ValueError):  # no shell in it, made for another processor, or talkative
+                found = self.engine.run_in(image, INTERPRETERS, LOOK)
+                known = _best([Contents.from_json(json.loads(line)) for line in found.splitlines()])
+                self.contents.put(image, known)
+        return known
+
+    def learn(self, image: str, container: str, python: str) -> None:
+        """Find out what is inside an image, from a container that runs there anyway.
+
+        Parameters
+        ----------
+        image, container
+            their ids
+        python
+            the interpreter of its kernel
+        """
+        printed: list[bytes] = []
+        if self.contents.get(image) is None:
+            # The container may end meanwhile: then the next one tells.
+            with suppress(TFContainerError, ValueError):
+                process = self.engine.exec(container, [python, "-E", "-s", "-c", LOOK])
+                complete(process, b"", lambda stream, piece: printed.append(piece) if stream == STDOUT else None)
+                self.contents.put(image, Contents.from_json(json.loads(b"".join(printed))))
+
+    def _check_space(self, reference: str, progress: Progress, free: int | None) -> None:
+        """What does not fit is not fetched: a full disk is trouble for all that runs on that machine.
+
+        It is more than what is fetched, since that is compressed.
+        """
+        if free is not None and progress.total > free:
+            raise ImagePullFailed(
+                f"The image {reference} does not fit on the disk of {self.engine.facts.host}: at least "
+                f"{progress.total / 1e9:.1f} GB are to be fetched for it, and {free / 1e9:.1f} GB are free in "
+                f"{self.engine.facts.data_root}. Free some space (`docker system df` shows what takes it)."
+            )
+
+
+def check_reference(reference: str) -> str:
+    """See that something can be the name of an image.
+
+    Raises
+    ------
+    ImageInvalid
+        when it cannot
+    """
+    if not REFERENCE.fullmatch(reference):
+        raise ImageInvalid(
+            f"{reference!r} cannot be the name of an image. It must be like tensorflow/tensorflow:1.2.1: small "
+            f"letters, digits, and between them . _ - and /; then, after a colon, a tag."
+        )
+    return reference
+
+
+def _best(found: list[Contents]) -> Contents:
+    """The interpreter that matters: the one that can be a kernel, else the one with TensorFlow, else the first."""
+    nothing = Contents(None, None, None)
+    return next(
+        (one for one in found if one.ipykernel),
+        next((one for one in found if one.tensorflow), found[0] if found else nothing),
+    )
+
+
+def _free_bytes(folder: str) -> int | None:
+    """How much room there is where the engine keeps images, or None where that cannot be seen from here."""
+    try:
+        there = os.statvfs(folder)
+    except OSError:
+        return None
+    return there.f_bavail * there.f_frsize
 
 
 def _only_for(environment: Environment, image: dict[str, Any]) -> str:

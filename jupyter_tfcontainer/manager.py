@@ -17,6 +17,7 @@ from logging import Logger, LoggerAdapter
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core import paths
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, validate
 from traitlets.config import Config, SingletonConfigurable
@@ -36,7 +37,8 @@ from .errors import (
     WorkspaceRefused,
 )
 from .events import KernelEvents
-from .images import Images
+from .images import Images, check_reference
+from .operations import Operation, Operations
 from .policy import Machine, Policy
 from .running import Exit, Kernel, RunningContainer, recorded
 from .starter import LOG_LINES, Starter, last_lines
@@ -138,6 +140,8 @@ class ContainerManager(SingletonConfigurable):
         #: Whether a Jupyter server owns what runs.
         self.in_server = False
         self.threads = Threads()
+        #: What takes long on images.
+        self.operations = Operations(self.log)
         self._lock = threading.RLock()
         self._starter: Starter | None = None
         self._containers: dict[str, RunningContainer] = {}
@@ -169,7 +173,7 @@ class ContainerManager(SingletonConfigurable):
                 except EngineNotSupported:
                     engine.close()
                     raise
-                self._starter = Starter(engine, Images(engine))
+                self._starter = Starter(engine, Images(engine, self.operations))
                 atexit.register(self._at_exit)
                 self.threads.soon(self._sweep)
             return self._starter
@@ -276,6 +280,7 @@ class ContainerManager(SingletonConfigurable):
         except TFContainerError as error:
             tell.emit("failed", str(error))
             raise
+        self.threads.soon(self._learn, container)
         tell.emit(
             "running",
             f"{environment.display_name} runs.",
@@ -403,6 +408,11 @@ class ContainerManager(SingletonConfigurable):
                 raise self._kernel_failed(container, kernel, kernel.exited.result()) from None
         return kernel
 
+    def _learn(self, container: RunningContainer) -> None:
+        """Take the opportunity to see what is in the image of a container, once its kernel is there."""
+        if starter := self._starter:
+            starter.images.learn(container.image, container.id, container.control().hello["executable"])
+
     def _inner_variables(self, container: RunningContainer, env: dict[str, str]) -> dict[str, str]:
         """Paths that name the notebook mean the same inside."""
         inner = dict(env)
@@ -484,6 +494,52 @@ class ContainerManager(SingletonConfigurable):
         for listener in self._listeners:
             listener(event)
 
+    # Images.
+
+    def images(self, specs: KernelSpecManager, *, sizes: bool = False) -> list[dict[str, Any]]:
+        """Models of all images.
+
+        Parameters
+        ----------
+        specs
+            the kernelspecs that there are
+        sizes
+            whether to count what each has for itself, which takes the engine a while
+        """
+        return self._ready().images.list(self._environments_images(specs), sizes=sizes)
+
+    def delete_image(self, reference: str, specs: KernelSpecManager, *, force: bool = False) -> None:
+        """Remove an image, or one of its names.
+
+        Raises
+        ------
+        ImageNotFound, ImageInUse
+            with what to do
+        """
+        self._ready().images.delete(reference, self._environments_images(specs), force=force)
+
+    def pull(self, reference: str, platform: str | None = None) -> Operation:
+        """Begin to pull an image, or join who does.
+
+        Raises
+        ------
+        ImageInvalid, PolicyRefused
+            with what to do
+        """
+        return self._ready().images.pull(self._admit_reference(reference, "This pull"), platform)
+
+    def _admit_reference(self, reference: str, asker: str) -> str:
+        """An image's name, from the mirror where there is one, if the policy allows it."""
+        image = catalog.load().mirrored(check_reference(reference), self.registry_prefix)
+        asked = Environment(name="", display_name=asker, image=image)
+        self.policy.admit_image(asked, self._machine(asked))
+        return image
+
+    def _environments_images(self, specs: KernelSpecManager) -> dict[str, str]:
+        """The image that each environment runs, by the environment's name."""
+        known, prefix = catalog.load(), self.registry_prefix
+        return {one["name"]: known.mirrored(one["image"], prefix) for one in store.models(specs) if "image" in one}
+
     # Stopping.
 
     def signal(self, container: RunningContainer, kernel: Kernel, signum: int) -> None:
@@ -546,6 +602,7 @@ class ContainerManager(SingletonConfigurable):
             starter = self._starter
         if starter:
             starter.cancel()
+        self.operations.close()
         self.threads.finish_starts()
         with self._lock:
             running = list(self._containers.values())
@@ -565,6 +622,7 @@ class ContainerManager(SingletonConfigurable):
         """Remove what still runs: some clients ask their kernel to end and are gone (``jupyter console``)."""
         with self._lock:
             running = list(self._containers.values())
+        self.operations.close()
         for container in running:  # one by one: no thread can be started any more
             try:
                 self._remove(container)

@@ -98,7 +98,7 @@ class Policy:
         PolicyRefused
             naming the rule
         """
-        self._admit_image(environment, machine)
+        self.admit_image(environment, machine)
         for path in (workspace, *(Path(mount.source) for mount in environment.mounts)):
             if not any(path.is_relative_to(root) for root in self.allowed_mount_roots):
                 self._refuse(environment, machine, f"the folder {path}", "allowed_mount_roots")
@@ -127,7 +127,14 @@ class Policy:
             what = f"one more container: you have {running}. Shut a kernel down to start another"
             self._refuse(environment, machine, what, "max_containers")
 
-    def _admit_image(self, environment: Environment, machine: Machine) -> None:
+    def admit_image(self, environment: Environment, machine: Machine) -> None:
+        """See whether an environment's image may be run, and so whether it may be pulled or made.
+
+        Raises
+        ------
+        PolicyRefused
+            naming the rule
+        """
         names = references(environment.image)
         if not any(fnmatchcase(name, pattern) for name in names for pattern in self.allowed_images):
             self._refuse(environment, machine, f"the image {names[-1]}", "allowed_images")

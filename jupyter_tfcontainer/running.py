@@ -149,6 +149,8 @@ class RunningContainer:
         self.environment = environment
         self.workspace = workspace
         self.id = ""
+        #: Id of its image.
+        self.image = ""
         self.python = ""
         self.created = datetime.now(timezone.utc)
         self.kernel: Kernel | None = None

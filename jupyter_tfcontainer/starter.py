@@ -58,7 +58,7 @@ class Starter:
 
     def __init__(self, engine: Engine, images: Images) -> None:
         self.engine = engine
-        self._images = images
+        self.images = images
         self._lock = threading.Lock()
         self._accounts: dict[str, tuple[str, str]] = {}
         #: The interpreter that has ipykernel, by image.
@@ -98,7 +98,7 @@ class Starter:
         engine = self.engine
         events.step("preflight")
         verdict = preflight.check(environment, machine.read(), engine.facts.host)
-        image = self._images.ensure(
+        image = self.images.ensure(
             environment,
             before_pull=lambda: self._before_pull(environment, events),
             on_progress=events.pulling,
@@ -109,6 +109,7 @@ class Starter:
         host.make(folders, workspace_.masked, workspace_.root, shared=shared)
         _write_programs(folders.programs)
         container = RunningContainer(folders, environment, workspace_)
+        container.image = image["Id"]
         container.caveats = [reason.sentence for reason in verdict.reasons if reason.word != "works"] if verdict else []
         try:
             events.step("create")
@@ -152,8 +153,8 @@ class Starter:
         return container
 
     def cancel(self) -> None:
-        """Cancel all starts: the pulls that they wait for, and the containers that boot."""
-        self._images.close()
+        """Cancel all starts: the operations that they wait for, and the containers that boot."""
+        self.images.operations.close()
         with self._lock:
             self._cancelled = True
             booting = list(self._booting)

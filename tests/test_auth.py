@@ -17,7 +17,7 @@ from jupyter_tfcontainer.handlers import default_handlers
 from jupyter_tfcontainer.manager import ContainerManager
 
 # What stands for the groups of the handlers' patterns. A new kind of group has to be added here.
-GROUPS = {r"([0-9a-f]{64})": 64 * "0", r"([\w.-]+)": "tf"}
+GROUPS = {r"([0-9a-f]{64})": 64 * "0", r"([0-9a-f]{16})": 16 * "0", r"([\w.-]+)": "tf"}
 # As Jupyter maps them (jupyter_server.auth.utils).
 ACTIONS = {"get": "read", "head": "read", "post": "write", "put": "write", "patch": "write", "delete": "write"}
 

@@ -41,7 +41,11 @@ def listener() -> Listener:
 
 def test_the_schema_is_the_one_that_is_emitted() -> None:
     assert SCHEMA.id == KERNEL_STATE
-    assert sorted(path.name for path in SCHEMAS.iterdir()) == ["environments.v1.yaml", "kernel_state.v1.yaml"]
+    assert sorted(path.name for path in SCHEMAS.iterdir()) == [
+        "environments.v1.yaml",
+        "kernel_state.v1.yaml",
+        "operation.v1.yaml",
+    ]
 
 
 def test_each_step(listener: Listener) -> None:

@@ -13,7 +13,7 @@ from tornado.web import RequestHandler
 from jupyter_tfcontainer.handlers import default_handlers
 
 # What stands for the groups in the handlers' patterns.
-PARAMETERS = {r"([0-9a-f]{64})": "{id}", r"([\w.-]+)": "{name}"}
+PARAMETERS = {r"([0-9a-f]{64})": "{id}", r"([0-9a-f]{16})": "{operation}", r"([\w.-]+)": "{name}"}
 
 
 def described() -> set[tuple[str, str]]:

@@ -67,12 +67,12 @@ def test_a_pull_from_begin_to_end() -> None:
         Progress(100, 100, 1, 3, False),
         Progress(100, 100, 1, 3, False),
         Progress(105, 150, 1, 3, True),
-        Progress(105, 150, 1, 3, True),
-        Progress(105, 150, 2, 3, True),
-        Progress(150, 150, 2, 3, True),
-        Progress(150, 150, 2, 3, True),
-        Progress(150, 150, 2, 3, True),
-        Progress(150, 150, 3, 3, True),
+        Progress(105, 150, 1, 3, True, extracted=32),
+        Progress(105, 150, 2, 3, True, extracted=100),
+        Progress(150, 150, 2, 3, True, "extracting", 100),
+        Progress(150, 150, 2, 3, True, "extracting", 100),
+        Progress(150, 150, 2, 3, True, "extracting", 150),
+        Progress(150, 150, 3, 3, True, "extracting", 150),
     ]
 
 
@@ -110,6 +110,7 @@ def test_a_download_that_begins_again() -> None:
         layer(A, "Downloading", 10, 100),
     )
     assert [one.current for one in told] == [80, 80, 10]
+    assert [one.phase for one in told] == ["downloading", "retrying", "downloading"]
 
 
 def test_an_image_that_is_up_to_date_has_no_layers() -> None:

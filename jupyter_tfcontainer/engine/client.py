@@ -33,10 +33,11 @@ from ..errors import (
     ImageMissing,
     TFContainerError,
 )
-from . import gpu, inside, labels, podman, pulls
+from . import gpu, inside, labels, podman
 from .discovery import PODMAN, Address
 from .execs import Exec
 from .facts import EngineFacts
+from .images import EngineImages
 from .service import PodmanService
 
 # Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream
@@ -54,6 +55,10 @@ Model = dict[str, Any]
 EMPTY_TAR = b"\0" * 10240
 # What is mounted where, as this process sees it (proc(5)).
 MOUNTS = Path("/proc/self/mountinfo")
+# The program is $0, the interpreters are the rest.
+RUN_WITH_EACH = 'for one; do if command -v "$one" >/dev/null; then "$one" -E -s -c "$0" 2>/dev/null; fi; done'
+# No program of ours prints that.
+NOTHING = b"\0"
 
 
 def connect(addresses: list[Address]) -> Engine:
@@ -144,6 +149,8 @@ class Engine:
             # AttributeError: it answered JSON that is no object.
             self._api.close()
             raise _unreachable(address, error) from error
+        #: What there is of images beside having one.
+        self.images = EngineImages(address.url, API_VERSION, self._api, self._door, self.facts)
 
     def _ask(self) -> EngineFacts:
         api: Any = self._api
@@ -176,21 +183,6 @@ class Engine:
                 return cast("Model", self._api.inspect_image(reference))
             except ImageNotFound:
                 return None
-
-    def pull(self, reference: str, platform: str | None = None) -> Iterator[pulls.Progress]:
-        """Pull an image. The iterator ends when it is there; closing it cancels.
-
-        Raises
-        ------
-        ImagePullFailed, ImageMissing
-            also from within the stream, where the engine reports errors that come after its HTTP status
-        """
-        repository, tag = pulls.split(reference)
-        try:
-            events = self._api.pull(repository, tag=tag, stream=True, decode=True, platform=platform)
-            yield from pulls.follow(reference, self.facts.host, events)
-        except (DockerException, requests.RequestException) as error:
-            raise pulls.failure(reference, self.facts.host, _explanation(error)) from error
 
     # Containers.
 
@@ -448,6 +440,42 @@ class Engine:
         finally:
             with suppress(TFContainerError), self._door():
                 self._api.remove_image(image, force=True)
+
+    def run_in(self, image: str, interpreters: Sequence[str], program: str) -> str:
+        """Run a Python program in a container of its own, with each interpreter that there is.
+
+        Parameters
+        ----------
+        image
+            id of the image
+        interpreters
+            their names
+        program
+            its text
+
+        Returns
+        -------
+        str
+            what it printed, and nothing where there is no interpreter
+
+        Raises
+        ------
+        EngineFailed
+            where there is no shell either
+        """
+        config = {
+            "Image": image,
+            "Entrypoint": ["sh"],
+            "Cmd": ["-c", RUN_WITH_EACH, program, *interpreters],
+            "Env": ["NVIDIA_VISIBLE_DEVICES=void"],
+            "Labels": {labels.TRIAL: ""},
+            "HostConfig": {"NetworkMode": "none"},
+        }
+        container = self.create(config)
+        try:
+            return self.start_until(container, NOTHING, lambda: None)[0]
+        finally:
+            self.remove(container)
 
     @contextmanager
     def _door(self) -> Iterator[None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -124,7 +125,7 @@ class Exec:
             self._incoming = self._incoming[end:]
         return pieces
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Give the process input; how much of it was taken comes back."""
         try:
             return self._socket.send(data)
@@ -189,6 +190,40 @@ class Exec:
         """Let go of the streams."""
         self._stream._response.close()  # noqa: SLF001 - only docker-py keeps it
         self._stream.close()
+
+
+def complete(process: Exec, data: bytes, hear: Callable[[int, bytes], None]) -> int:
+    """Give a process its input, hear what it prints, and wait for its end.
+
+    Parameters
+    ----------
+    process
+        just started, and without a terminal
+    data
+        its whole input
+    hear
+        gets each piece of its output, with the number of its stream
+
+    Returns
+    -------
+    int
+        its exit status
+    """
+    waiting: memoryview | None = memoryview(data)
+    with closing(process):
+        while True:
+            timeout = 0 if process.pending else None
+            _, writable, _ = select.select([process], [process] if waiting is not None else [], [], timeout)
+            if writable and waiting is not None:
+                waiting = waiting[process.write(waiting) :]
+                if not waiting:
+                    process.write_end()
+                    waiting = None
+            pieces = process.read()
+            if pieces is None:
+                return process.exit_code()
+            for stream, piece in pieces:
+                hear(stream, piece)
 
 
 def _number_inside(pid: int) -> int | None:

@@ -13,3 +13,13 @@ OWNER = f"{NAMESPACE}.owner"
 FOLDER = f"{NAMESPACE}.folder"
 # An image with nothing in it, in which a GPU route is tried before anything large is pulled.
 TRIAL = f"{NAMESPACE}.trial"
+
+# Of images.
+
+# How it came to be: prepared, built or snapshot.
+ORIGIN = f"{NAMESPACE}.origin"
+# Name and id of the image that it stands on.
+PARENT = f"{NAMESPACE}.parent"
+PARENT_ID = f"{NAMESPACE}.parent-id"
+# What it was built from, as JSON that builds it again.
+RECIPE = f"{NAMESPACE}.recipe"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from docker.utils import parse_repository_tag
 
@@ -51,9 +51,13 @@ REFUSALS = (
 )
 
 
+# What an operation is at; a pull, the first three of them.
+Phase = Literal["downloading", "retrying", "extracting", "reading", "writing", "building", "committing"]
+
+
 @dataclass(frozen=True)
 class Progress:
-    """How far a pull is.
+    """How far an operation is; of most, pulls tell the most.
 
     Parameters
     ----------
@@ -63,6 +67,10 @@ class Progress:
         layers that are there, and all of them
     sized
         whether every layer has told its size, so that a percentage means something
+    phase
+        what it is at
+    extracted
+        bytes, of those downloaded, that are unpacked as well
     """
 
     current: int
@@ -70,6 +78,8 @@ class Progress:
     layers_done: int
     layers: int
     sized: bool
+    phase: Phase = "downloading"
+    extracted: int = 0
 
 
 def split(reference: str) -> tuple[str, str]:
@@ -92,6 +102,7 @@ def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Itera
     sizes: dict[str, int] = {}
     loaded: dict[str, int] = {}
     done: dict[str, bool] = {}
+    unpacked: dict[str, int] = {}
     for event in events:
         if "error" in event:
             raise failure(reference, host, event["error"])
@@ -106,13 +117,28 @@ def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Itera
         elif status in ("Download complete", "Verifying Checksum"):
             sizes.setdefault(layer, 0)
             loaded[layer] = sizes[layer]
+        elif status == "Extracting" and detail.get("current"):
+            unpacked[layer] = detail["current"]
         elif status in ("Pull complete", "Already exists"):
             sizes.setdefault(layer, 0)
-            loaded[layer] = sizes[layer]
+            loaded[layer] = unpacked[layer] = sizes[layer]
             done[layer] = True
+        current, total, sized = sum(loaded.values()), sum(sizes.values()), len(sizes) == len(done)
         yield Progress(
-            sum(loaded.values()), sum(sizes.values()), sum(done.values()), len(done), len(sizes) == len(done)
+            current,
+            total,
+            sum(done.values()),
+            len(done),
+            sized,
+            _phase(status, sized and 0 < current == total),
+            sum(unpacked.values()),
         )
+
+
+def _phase(status: str, loaded: bool) -> Phase:
+    if status.startswith("Retrying"):
+        return "retrying"
+    return "extracting" if loaded else "downloading"
 
 
 def failure(reference: str, host: str, text: str) -> ImageError:

@@ -1,0 +1,218 @@
+"""The images of an engine: what takes long goes over a connection of its own, which can be cut."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
+from typing import Any, cast
+
+import requests
+from docker import APIClient, auth
+from docker.errors import APIError, DockerException, NotFound
+
+from ..errors import ImageError, ImageInUse, ImageNotFound
+from . import labels, pulls
+from .facts import EngineFacts
+
+Model = dict[str, Any]
+Models = list[Model]
+# While such a context lasts, a cancel calls what it was given.
+Cuttable = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
+
+class LongClient(APIClient):
+    """A client for one thing that takes long, and that another thread can end.
+
+    Parameters
+    ----------
+    url, version
+        where the engine is, and which API it is to speak
+    """
+
+    def __init__(self, url: str, version: str) -> None:
+        # It may be minutes until the engine has something to say.
+        super().__init__(base_url=url, version=version, timeout=cast("int", None))
+        self._sockets: list[socket.socket] = []
+        self._responses: list[requests.Response] = []
+        self._cut = False
+        adapter: Any = self.get_adapter(self.base_url)
+        adapter.get_connection = partial(self._pool, adapter.get_connection)
+
+    def _pool(self, get: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What gives docker-py its connections. There is no other way to a socket while an answer is awaited."""
+        pool = get(*args, **kwargs)
+        pool._new_conn = partial(self._connection, pool.__class__._new_conn, pool)  # noqa: SLF001
+        return pool
+
+    def _connection(self, make: Callable[[Any], Any], pool: Any) -> Any:
+        new = make(pool)
+        connect = new.connect
+
+        def connected() -> None:
+            connect()
+            self._sockets.append(new.sock)
+            if self._cut:
+                self.cut()
+
+        new.connect = connected
+        return new
+
+    def cut(self) -> None:
+        """End it: the engine does when nobody listens any more."""
+        self._cut = True
+        for one in self._sockets:
+            with suppress(OSError):  # it is closed already
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the connection, be an answer read to its end or not."""
+        self.cut()
+        for response in self._responses:
+            response.close()
+        super().close()
+        for one in self._sockets:
+            one.close()
+
+    def _stream_helper(self, response: requests.Response, decode: bool = False) -> Any:
+        self._responses.append(response)
+        return super()._stream_helper(response, decode)  # type: ignore[misc]
+
+    def _stream_raw_result(self, response: requests.Response, chunk_size: int = 1, decode: bool = True) -> Any:
+        self._responses.append(response)
+        return super()._stream_raw_result(response, chunk_size, decode)  # type: ignore[misc]
+
+
+class EngineImages:
+    """The images of one engine.
+
+    Parameters
+    ----------
+    url, version
+        where it is, and which API it speaks
+    api, door
+        the way to it for what is answered at once
+    facts
+        what it says of itself
+    """
+
+    def __init__(
+        self,
+        url: str,
+        version: str,
+        api: APIClient,
+        door: Callable[[], AbstractContextManager[None]],
+        facts: EngineFacts,
+    ) -> None:
+        self._url, self._version = url, version
+        self._api = api
+        self._door = door
+        self._host = facts.host
+
+    @contextmanager
+    def _long(self, cuttable: Cuttable) -> Iterator[LongClient]:
+        # Made for each: it reads the person's Docker configuration, so that a `docker login` counts at once.
+        with closing(LongClient(self._url, self._version)) as api, cuttable(api.cut):
+            yield api
+
+    def list(self) -> Models:
+        """The images that have a name, and those that no other is built on."""
+        with self._door():
+            return cast("Models", self._api.images())
+
+    def unique_sizes(self) -> dict[str, int]:
+        """By id, how many bytes of an image no other image shares. The engine counts them, which takes a while."""
+        with self._door():
+            images = cast("Models", self._api.df().get("Images") or [])
+        # Podman has the unique size under the name of its own API.
+        return {
+            one["Id"]: one["UniqueSize"] if "UniqueSize" in one else max(0, one["Size"] - max(0, one["SharedSize"]))
+            for one in images
+        }
+
+    def containers(self) -> dict[str, Models]:
+        """All containers of the engine, whoever made them, by the id of their image."""
+        with self._door():
+            found: dict[str, Models] = {}
+            for one in cast("Models", self._api.containers(all=True)):
+                if labels.TRIAL not in (one.get("Labels") or {}):
+                    found.setdefault(one["ImageID"], []).append(one)
+            return found
+
+    def remove(self, reference: str, *, force: bool = False) -> None:
+        """Take a name from an image, and with the last of them the image itself.
+
+        Raises
+        ------
+        ImageNotFound
+            when there is none of that name
+        ImageInUse
+            when the engine cannot do without
+        """
+        with self._door():
+            try:
+                self._api.remove_image(reference, force=force)
+            except NotFound:
+                raise ImageNotFound(f"There is no image {reference} on {self._host}.") from None
+            except APIError as error:
+                # Docker answers 409, Podman 409 or 500.
+                if "in use" in str(error.explanation) or "using" in str(error.explanation) or _conflicts(error):
+                    raise ImageInUse(
+                        f"The image {reference} cannot be removed from {self._host}: {error.explanation}"
+                    ) from error
+                raise
+
+    def drop(self, image: str) -> None:
+        """Remove an image that nobody has a name for, unless something stands on it."""
+        with suppress(DockerException, requests.RequestException):
+            self._api.remove_image(image)
+
+    def pull(self, reference: str, platform: str | None, cuttable: Cuttable) -> Iterator[pulls.Progress]:
+        """Pull an image. The iterator ends when it is there; closing it cancels.
+
+        Raises
+        ------
+        ImagePullFailed, ImageMissing
+            also from within the stream, where the engine reports errors that come after its HTTP status
+        """
+        repository, tag = pulls.split(reference)
+        problem = ""
+        try:
+            with self._long(cuttable) as api:
+                who, problem = _credentials(api, repository)
+                events = api.pull(repository, tag=tag, stream=True, decode=True, platform=platform, auth_config=who)
+                yield from pulls.follow(reference, self._host, events)
+        except ImageError as error:
+            if problem:
+                raise type(error)(f"{error} {problem}") from error
+            raise
+        except (DockerException, requests.RequestException, OSError) as error:
+            text = str(getattr(error, "explanation", None) or error)
+            failure = pulls.failure(reference, self._host, text)
+            raise type(failure)(f"{failure} {problem}".rstrip()) from error
+
+
+def _credentials(api: LongClient, repository: str) -> tuple[dict[str, Any], str]:
+    """What the person's Docker configuration has for a registry; and what is wrong with it, if something is.
+
+    As Docker's own command does, one whose helper does not work pulls as nobody: most images are for everyone.
+    """
+    registry, _ = auth.resolve_repository_name(repository)
+    configs = cast("Any", api)._auth_configs  # noqa: SLF001 - docker-py itself would fail where a helper does
+    helper = configs.get_credential_store(registry)
+    problem = (
+        f"(Your Docker configuration names docker-credential-{helper} as the program that keeps your credentials, and "
+        f"it does not work here.)"
+    )
+    if helper and not shutil.which(f"docker-credential-{helper}"):
+        return {}, problem
+    try:
+        return configs.resolve_authconfig(registry) or {}, ""
+    except DockerException:
+        return {}, problem
+
+
+def _conflicts(error: APIError) -> bool:
+    return error.response is not None and error.response.status_code == requests.codes.conflict

@@ -1,0 +1,277 @@
+"""Registries of a test's own on loopback: Debian's docker-registry, and slow connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import docker
+from kernels import until
+
+# Images of tests, pushed or built here, bear it: others use the same engine.
+LABEL = "jupyter-tfcontainer.test"
+START_SECONDS = 20
+PIECE = 65536
+# What `htpasswd -nbB somebody s3cret` prints.
+USER, PASSWORD = "somebody", "s3cret"
+HTPASSWD = "somebody:$2b$05$abcdefghijklmnopqrstuuLK7U1u6pVRmL7L1BBM2aS35PSZnDXlK\n"
+
+
+class Registry:
+    """One registry.
+
+    Parameters
+    ----------
+    folder
+        for all that it has
+    namespace
+        the network namespace that it is to listen in, or an empty name for ours
+    auth
+        whether it wants to know who comes
+    """
+
+    def __init__(self, folder: Path, namespace: str = "", *, auth: bool = False) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._namespace = namespace
+        self._auth = auth
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        """As references name it."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def requests(self) -> list[str]:
+        """The paths that it was asked for, in order."""
+        lines = (self.folder / "log").read_text(errors="replace").splitlines()
+        return [json.loads(line)["http.request.uri"] for line in lines if '"response completed' in line]
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        config = {
+            "version": 0.1,
+            "log": {"level": "info", "formatter": "json"},
+            "storage": {"filesystem": {"rootdirectory": str(self.folder / "data")}, "delete": {"enabled": True}},
+            "http": {"addr": self.name},
+        }
+        if self._auth:
+            (self.folder / "htpasswd").write_text(HTPASSWD)
+            config["auth"] = {"htpasswd": {"realm": "test", "path": str(self.folder / "htpasswd")}}
+        # JSON is YAML.
+        (self.folder / "config.yml").write_text(json.dumps(config))
+        command = ["docker-registry", "serve", str(self.folder / "config.yml")]
+        if self._namespace:
+            command = ["nsenter", f"--net=/run/netns/{self._namespace}", *command]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, "OTEL_SDK_DISABLED": "1"}
+            )
+        assert until(lambda: "listening on" in (self.folder / "log").read_text(errors="replace"), START_SECONDS)
+
+    def kill(self) -> None:
+        """End it without a word to anyone."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@contextmanager
+def registry(namespace: str = "", *, auth: bool = False) -> Iterator[Registry]:
+    """A registry that runs, and is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tfc-registry-") as folder:
+        one = Registry(Path(folder), namespace, auth=auth)
+        one.start()
+        try:
+            yield one
+        finally:
+            one.kill()
+
+
+def copy(source: Registry, target: Registry) -> None:
+    """Give a registry all that another has."""
+    shutil.copytree(source.folder / "data", target.folder / "data")
+
+
+class Slow:
+    """A slow connection to a registry.
+
+    Parameters
+    ----------
+    target
+        port of the registry
+    speed
+        bytes a second that come through it, on all connections together
+    """
+
+    def __init__(self, target: int, speed: int) -> None:
+        self.target, self.speed = target, speed
+        self.port = 0
+        #: Those that there are, and those that there have been.
+        self.connections = self.accepted = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="slow-connection")
+
+    @property
+    def name(self) -> str:
+        """As references name the registry behind it."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Let connections in."""
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Cut them."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.ensure_future(self._connect(reader, writer))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.accepted += 1
+        other: asyncio.StreamWriter | None = None
+        try:
+            back, other = await asyncio.open_connection("127.0.0.1", self.target)
+            up = asyncio.ensure_future(_copy(reader, other, 0))
+            down = asyncio.ensure_future(self._copy_slowly(back, writer))
+            try:
+                await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (up, down):
+                    task.cancel()
+                await asyncio.gather(up, down, return_exceptions=True)
+        except OSError:
+            pass
+        finally:
+            self.connections -= 1
+            for one in (writer, other):
+                if one:
+                    one.transport.abort()
+
+    async def _copy_slowly(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _copy(reader, writer, self.speed)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speed: int) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(PIECE):
+            writer.write(data)
+            await writer.drain()
+            if speed:
+                await asyncio.sleep(len(data) / speed)
+
+
+@contextmanager
+def slow(one: Registry, speed: int) -> Iterator[Slow]:
+    """A slow connection, cut afterwards."""
+    connection = Slow(one.port, speed)
+    connection.start()
+    try:
+        yield connection
+    finally:
+        connection.stop()
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def image(client: docker.APIClient, reference: str, *layers: bytes, parent: str = "scratch") -> str:
+    """Make an image with a file in each layer; its id comes back."""
+    lines = [
+        f"FROM {parent}",
+        f"LABEL {LABEL}=",
+        *(f"COPY layer{number} /layer{number}" for number in range(len(layers))),
+    ]
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for name, content in {
+            "Dockerfile": "\n".join(lines).encode(),
+            **{f"layer{n}": one for n, one in enumerate(layers)},
+        }.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    context.seek(0)
+    for event in client.build(fileobj=context, custom_context=True, tag=reference, rm=True, forcerm=True, decode=True):
+        assert "error" not in event, event
+    return str(client.inspect_image(reference)["Id"])
+
+
+def images(client: docker.APIClient) -> dict[str, list[str]]:
+    """The names of the images of tests that there are, those without one included, by their ids."""
+    found = client.images(all=True, filters={"label": LABEL})
+    return {one["Id"]: (one["RepoTags"] or []) + (one["RepoDigests"] or []) for one in found}
+
+
+@contextmanager
+def nothing_left(client: docker.APIClient) -> Iterator[None]:
+    """Images that a test brings are removed after it; they must all have a name, and no container in them."""
+    before = images(client)
+    yield
+    new = {image: names for image, names in images(client).items() if image not in before}
+    containers = [one["Id"] for one in client.containers(all=True) if one["ImageID"] in new]
+    for image, names in new.items():
+        assert names, f"{image} has no name"
+        client.remove_image(image, force=True)
+    assert containers == []
+
+
+def push(client: docker.APIClient, reference: str, **options: Any) -> str:
+    """Push an image and remove it here; its digest comes back."""
+    repository, _, tag = reference.rpartition(":")
+    digest = ""
+    for event in client.push(repository, tag=tag, stream=True, decode=True, **options):
+        assert "error" not in event, event
+        digest = event.get("aux", {}).get("Digest", digest)
+    client.remove_image(reference)
+    return digest
+
+
+def fetch(url: str) -> bytes:
+    """What is at an address of this machine."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=START_SECONDS) as answer:
+        return bytes(answer.read())
