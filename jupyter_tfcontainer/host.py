@@ -96,6 +96,21 @@ def locate(environment: Environment, workspace: Workspace) -> Environment:
     )
 
 
+def real_paths(environment: Environment) -> Environment:
+    """An environment with the real paths of what it asks for, be it there or not."""
+    return replace(
+        environment,
+        mounts=tuple(
+            replace(mount, source=os.path.realpath(os.path.expanduser(mount.source)))  # noqa: PTH111 - any ~ stays
+            for mount in environment.mounts
+        ),
+        devices=tuple(
+            ":".join((os.path.realpath(outside), *rest))
+            for outside, *rest in (device.split(":") for device in environment.devices)
+        ),
+    )
+
+
 def _located_mount(environment: Environment, mount: MountPoint, workspace: Workspace) -> MountPoint:
     says = f"The environment {environment.name} says mounts"
     try:

@@ -320,6 +320,20 @@ class ContainerManager(SingletonConfigurable):
         usable = host.usable_devices(environment)
         return self.policy.admit(environment, self._machine(environment), workspace_.root, usable)
 
+    def review(self, environment: Environment) -> None:
+        """See whether an environment may run at all, before there is a folder for it to work in.
+
+        Raises
+        ------
+        PolicyRefused
+            with what to do
+        EngineError
+            when no engine answers: what may run is its machine's to say
+        """
+        image = catalog.load().mirrored(environment.image, self.registry_prefix)
+        environment = host.real_paths(replace(environment, image=image))
+        self.policy.admit(environment, self._machine(environment), None, host.usable_devices(environment))
+
     @contextmanager
     def _admitted(self, environment: Environment, folders: Folders) -> Iterator[None]:
         """Keep a place among the containers that a person may have, while one is being started."""
