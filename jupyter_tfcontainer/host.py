@@ -229,6 +229,28 @@ def abandoned(folder: Path) -> bool:
     return True
 
 
+def lock_holder(folder: Path) -> int | None:
+    """The process that holds the lock of a container's folder.
+
+    Returns
+    -------
+    int or None
+        its number, or 0 where that cannot be told, as of a process in another container; None where none holds it
+    """
+    try:
+        inode = str((folder / "lock").stat().st_ino)
+    except FileNotFoundError:
+        return None
+    if abandoned(folder):
+        return None
+    with Path("/proc/locks").open(encoding="ascii") as locks:
+        # `1: FLOCK  ADVISORY  WRITE 2467 fe:00:2499611 0 EOF` (proc_locks(5))
+        for _, kind, _, _, pid, where, *_ in (line.split() for line in locks if "->" not in line):
+            if kind == "FLOCK" and where.rpartition(":")[2] == inode:
+                return max(0, int(pid))
+    return 0
+
+
 def sweep(used: set[Path], state_dir: str) -> None:
     """Remove containers' folders that no container uses and no living process holds.
 
