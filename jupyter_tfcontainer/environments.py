@@ -45,6 +45,8 @@ ULIMITS = {
     "rttime": 15,
 }
 UNLIMITED = -1
+# By this variable NVIDIA's runtime hands over GPUs: were it the person's, neither the field nor the policy would hold.
+GPU_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
 UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -183,6 +185,11 @@ class Environment:
         for variable, value in spec.env.items():
             if not isinstance(value, str):
                 raise EnvironmentInvalid(f"The kernelspec {name} says env: {variable}: {value!r}. It must be a string.")
+            if variable == GPU_VARIABLE:
+                raise EnvironmentInvalid(
+                    f"The kernelspec {name} says env: {variable}: {value!r}. Which GPUs a kernel gets is for the field "
+                    f"gpus to say: take the variable away."
+                )
             if variable in values.get("secrets", ()):
                 raise EnvironmentInvalid(
                     f"The kernelspec {name} says {variable} both in env and in secrets. It must be in one of them."
@@ -272,7 +279,8 @@ def _gpus(value: object) -> str | int | tuple[str, ...]:
         return value
     if isinstance(value, list) and value:
         names = [str(item) for item in value if isinstance(item, str | int) and not isinstance(item, bool)]
-        if len(names) == len(value) and all(re.fullmatch(r"\w[\w:-]*", name) for name in names):
+        # NVIDIA's own words for how many would pass for the name of one.
+        if len(names) == len(value) and all(re.fullmatch(r"(?!(all|none|void)$)\w[\w:-]*", name) for name in names):
             return tuple(names)
     raise ValueError('"all", "none", a count, or a list of indices or UUIDs of GPUs')
 

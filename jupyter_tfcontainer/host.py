@@ -96,6 +96,21 @@ def locate(environment: Environment, workspace: Workspace) -> Environment:
     )
 
 
+def real_paths(environment: Environment) -> Environment:
+    """An environment with the real paths of what it asks for, be it there or not."""
+    return replace(
+        environment,
+        mounts=tuple(
+            replace(mount, source=os.path.realpath(os.path.expanduser(mount.source)))  # noqa: PTH111 - any ~ stays
+            for mount in environment.mounts
+        ),
+        devices=tuple(
+            ":".join((os.path.realpath(outside), *rest))
+            for outside, *rest in (device.split(":") for device in environment.devices)
+        ),
+    )
+
+
 def _located_mount(environment: Environment, mount: MountPoint, workspace: Workspace) -> MountPoint:
     says = f"The environment {environment.name} says mounts"
     try:
@@ -212,6 +227,28 @@ def abandoned(folder: Path) -> bool:
     except (FileNotFoundError, BlockingIOError):
         return False
     return True
+
+
+def lock_holder(folder: Path) -> int | None:
+    """The process that holds the lock of a container's folder.
+
+    Returns
+    -------
+    int or None
+        its number, or 0 where that cannot be told, as of a process in another container; None where none holds it
+    """
+    try:
+        inode = str((folder / "lock").stat().st_ino)
+    except FileNotFoundError:
+        return None
+    if abandoned(folder):
+        return None
+    with Path("/proc/locks").open(encoding="ascii") as locks:
+        # `1: FLOCK  ADVISORY  WRITE 2467 fe:00:2499611 0 EOF` (proc_locks(5))
+        for _, kind, _, _, pid, where, *_ in (line.split() for line in locks if "->" not in line):
+            if kind == "FLOCK" and where.rpartition(":")[2] == inode:
+                return max(0, int(pid))
+    return 0
 
 
 def sweep(used: set[Path], state_dir: str) -> None:

@@ -325,6 +325,20 @@ class ContainerManager(SingletonConfigurable):
         usable = host.usable_devices(environment)
         return self.policy.admit(environment, self._machine(environment), workspace_.root, usable)
 
+    def review(self, environment: Environment) -> None:
+        """See whether an environment may run at all, before there is a folder for it to work in.
+
+        Raises
+        ------
+        PolicyRefused
+            with what to do
+        EngineError
+            when no engine answers: what may run is its machine's to say
+        """
+        image = catalog.load().mirrored(environment.image, self.registry_prefix)
+        environment = host.real_paths(replace(environment, image=image))
+        self.policy.admit(environment, self._machine(environment), None, host.usable_devices(environment))
+
     @contextmanager
     def _admitted(self, environment: Environment, folders: Folders) -> Iterator[None]:
         """Keep a place among the containers that a person may have, while one is being started."""
@@ -389,7 +403,7 @@ class ContainerManager(SingletonConfigurable):
             container.kernel = kernel
             inside = container.workspace.inside(cwd.resolve()) or workspace.NOTEBOOKS
             connection = self.connection(container, key, signature_scheme)
-            container.note(connection, env.get("JPY_SESSION_NAME", ""), str(inside))
+            container.note(connection, env.get("JPY_SESSION_NAME", ""), str(inside), in_server=self.in_server)
             container.control().request(
                 "launch",
                 kernel=kernel_id,
@@ -670,6 +684,22 @@ class ContainerManager(SingletonConfigurable):
         """The same, and what it prints from then on, until it ends."""
         return self.engine.follow(self.get(container_id)["id"], tail)
 
+    def server(self, container_id: str) -> int | None:
+        """The process of the Jupyter server that runs the kernel of a container, and would restart it.
+
+        Returns
+        -------
+        int or None
+            its number, or 0 where that cannot be told; None where no server does, or it has died
+
+        Raises
+        ------
+        ContainerNotFound
+            when there is none of that id
+        """
+        folder = Path(self.engine.inspect(container_id)["Config"]["Labels"][labels.FOLDER])
+        return host.lock_holder(folder) if recorded(folder).get("in_server") else None
+
     def exec(
         self, container_id: str, command: Sequence[str] | None = None, *, tty: bool = False, root: bool = False
     ) -> Exec:
@@ -712,8 +742,8 @@ class ContainerManager(SingletonConfigurable):
             "id": one["Id"],
             "environment": names.get(labels.ENVIRONMENT, ""),
             "display_name": names.get(labels.ENVIRONMENT, ""),
-            # It was created by the image's id.
-            "image": next(iter(image.get("RepoTags") or []), one["Image"]),
+            # It was created by the image's id, which may have several names.
+            "image": state.get("image") or next(iter(image.get("RepoTags") or []), one["Image"]),
             "python": "",
             "workspace": names.get(labels.WORKSPACE, ""),
             "created": datetime.fromtimestamp(one["Created"], timezone.utc).isoformat(),

@@ -6,6 +6,7 @@ and whatever a kernelspec says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -19,6 +20,8 @@ from .errors import PolicyRefused
 # The registry and the folder in it that Docker means where a reference names none.
 REGISTRY = "docker.io"
 LIBRARY = "library"
+# A card, as NVIDIA's driver shows it among the devices.
+CARD = re.compile(r"/dev/nvidia\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ class Policy:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def admit(
-        self, environment: Environment, machine: Machine, workspace: Path, usable: frozenset[str] = frozenset()
+        self, environment: Environment, machine: Machine, workspace: Path | None, usable: frozenset[str] = frozenset()
     ) -> Environment:
         """See whether an environment may run, and give it the limits that it does not set itself.
 
@@ -89,7 +92,7 @@ class Policy:
         machine
             where, and for whom
         workspace
-            the folder that it is to work in
+            the folder that it is to work in; None where that is not decided yet
         usable
             the host's devices that the person may use without a container
 
@@ -99,7 +102,8 @@ class Policy:
             naming the rule
         """
         self.admit_image(environment, machine)
-        for path in (workspace, *(Path(mount.source) for mount in environment.mounts)):
+        folders = [workspace] if workspace else []
+        for path in (*folders, *(Path(mount.source) for mount in environment.mounts)):
             if not any(path.is_relative_to(root) for root in self.allowed_mount_roots):
                 self._refuse(environment, machine, f"the folder {path}", "allowed_mount_roots")
         self._admit_user(environment, machine)
@@ -153,12 +157,15 @@ class Policy:
             self._refuse(environment, machine, f"{environment.memory} bytes of memory", "max_memory")
         if self.max_cpus is not None and (environment.cpus or 0) > self.max_cpus:
             self._refuse(environment, machine, f"{environment.cpus} cpus", "max_cpus")
-        gpus = environment.gpus
-        if self.max_gpus is None or gpus == "none":
+        if self.max_gpus is None:
             return
-        count = machine.cards if gpus == "all" else gpus if isinstance(gpus, int) else len(gpus)
-        if count is None or count > self.max_gpus:
-            what = "all gpus" if gpus == "all" else f"{count} gpus"
+        gpus = environment.gpus
+        counts = {"all": machine.cards, "none": 0}
+        count = counts[gpus] if isinstance(gpus, str) else gpus if isinstance(gpus, int) else len(gpus)
+        # A card that comes as a device is one as well.
+        devices = sum(bool(CARD.fullmatch(device.partition(":")[0])) for device in environment.devices)
+        if count is None or count + devices > self.max_gpus:
+            what = "all gpus" if gpus == "all" else f"{(count or 0) + devices} gpus"
             self._refuse(environment, machine, what, "max_gpus")
 
     def _refuse(self, environment: Environment, machine: Machine, what: str, rule: str) -> NoReturn:

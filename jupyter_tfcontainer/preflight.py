@@ -9,6 +9,10 @@ from .compatibility import Card, Machine, Reason, Verdict
 from .environments import Environment
 from .errors import GPUNotFound, Incompatible
 
+# What keeps an image from running for want of a card alone. The driver's library may be out of our sight, and the card
+# not out of the engine's, so that this refuses no start.
+NO_CARD = {"libcuda-missing"}
+
 
 def verdict(environment: Environment, here: Machine, host: str) -> Verdict | None:
     """What is known of an environment on a machine.
@@ -36,14 +40,11 @@ def verdict(environment: Environment, here: Machine, host: str) -> Verdict | Non
     image = catalog.load().of_image(environment.image)
     if image is None:
         return None
-    if environment.gpus == "none" or here.cards:
-        return compatibility.judge(image, replace(here, cards=cards), catalog.load())
-    # NVIDIA's driver tells nothing, yet the engine may have a way: whether it has, a start tells.
-    processor = compatibility.judge(replace(image, device="cpu"), here, catalog.load())
-    if processor.word == "cannot":
-        return processor
-    why = here.problem or f"NVIDIA's driver tells of no card on {host}."
-    return Verdict((Reason("gpu-unknown", why, {"problem": here.problem}),))
+    judged = compatibility.judge(image, replace(here, cards=cards), catalog.load())
+    if environment.gpus != "none" and not here.cards and judged.word != "cannot":
+        # That it would run on the processor is of no use to who asks for a card: a start would be refused one.
+        return _left_to_the_engine(here, host)
+    return judged
 
 
 def check(environment: Environment, here: Machine, host: str) -> Verdict | None:
@@ -57,6 +58,8 @@ def check(environment: Environment, here: Machine, host: str) -> Verdict | None:
         when it asks for a card that the machine has not
     """
     found = verdict(environment, here, host)
+    if found and environment.gpus != "none" and {one.code for one in found.reasons if one.word == "cannot"} == NO_CARD:
+        return _left_to_the_engine(here, host)
     if found and found.word == "cannot" and environment.compatibility == "check":
         sentences = " ".join(reason.sentence for reason in found.reasons)
         raise Incompatible(
@@ -64,6 +67,12 @@ def check(environment: Environment, here: Machine, host: str) -> Verdict | None:
             f'compatibility of the environment {environment.name} to "ignore".'
         )
     return found
+
+
+def _left_to_the_engine(here: Machine, host: str) -> Verdict:
+    """Of a machine that shows no card: whether the engine has one to hand over it tells itself, before any pull."""
+    why = here.problem or f"NVIDIA's driver tells of no card on {host}."
+    return Verdict((Reason("gpu-unknown", why, {"problem": here.problem}),))
 
 
 def chosen(environment: Environment, here: Machine, host: str) -> tuple[Card, ...]:

@@ -195,7 +195,7 @@ class RunningContainer:
             raise ContainerError("The container is still starting.")
         return self.client
 
-    def note(self, connection: dict[str, Any], session: str, cwd: str) -> None:
+    def note(self, connection: dict[str, Any], session: str, cwd: str, *, in_server: bool) -> None:
         """Write down what taking over this container needs, and whoever comes to have a look.
 
         Parameters
@@ -206,6 +206,8 @@ class RunningContainer:
             path of the notebook
         cwd
             where the kernel starts, inside
+        in_server
+            whether a Jupyter server runs it, which would restart it if it ended unasked
         """
         self.notebook = session
         self.record.write(
@@ -215,7 +217,9 @@ class RunningContainer:
                 "connection": connection,
                 "session": session,
                 "cwd": cwd,
+                "in_server": in_server,
                 "environment": self.environment.name,
+                "image": self.environment.image,
                 "workspace": str(self.workspace.root),
             }
         )

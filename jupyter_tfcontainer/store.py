@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ ARGV = ["jupyter-tfcontainer", "kernel", "-f", "{connection_file}"]
 NAME = r"[a-z0-9_][a-z0-9._-]{0,99}"
 
 Model = dict[str, Any]
+Review = Callable[[Environment], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ class Change:
     secrets: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def create(name: str, change: Change, specs: KernelSpecManager) -> Environment:
+def _accept(_: Environment) -> None:
+    """Whatever it is: a start will tell."""
+
+
+def create(name: str, change: Change, specs: KernelSpecManager, review: Review = _accept) -> Environment:
     """Make an environment in the person's own data folder.
 
     Parameters
@@ -73,6 +78,8 @@ def create(name: str, change: Change, specs: KernelSpecManager) -> Environment:
         what it is to be
     specs
         the kernelspecs that there are
+    review
+        is shown it before it is written: what it raises ends the matter
 
     Raises
     ------
@@ -90,10 +97,12 @@ def create(name: str, change: Change, specs: KernelSpecManager) -> Environment:
         "interrupt_mode": "signal",
         "metadata": {"debugger": False, "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": {}}},
     }
-    return _make(name, spec, change, {}, None)
+    return _make(name, spec, change, {}, None, review)
 
 
-def copy(name: str, new: str, display_name: str | None, specs: KernelSpecManager) -> Environment:
+def copy(
+    name: str, new: str, display_name: str | None, specs: KernelSpecManager, review: Review = _accept
+) -> Environment:
     """Copy any environment to one of the person's own, with the values of its secrets.
 
     Raises
@@ -105,7 +114,7 @@ def copy(name: str, new: str, display_name: str | None, specs: KernelSpecManager
     _check_name(new, specs)
     folder = _folder(name, specs)
     change = Change(display_name=display_name or f"{original.display_name} (copy)")
-    return _make(new, _read(folder), change, _secrets(name), folder)
+    return _make(new, _read(folder), change, _secrets(name), folder, review)
 
 
 def change(name: str, change: Change, specs: KernelSpecManager) -> Environment:
@@ -187,7 +196,14 @@ def export(name: str, digest: str | None, specs: KernelSpecManager) -> Model:
     }
 
 
-def import_(document: object, specs: KernelSpecManager, *, name: str | None = None, pin: bool = False) -> Environment:
+def import_(
+    document: object,
+    specs: KernelSpecManager,
+    *,
+    name: str | None = None,
+    pin: bool = False,
+    review: Review = _accept,
+) -> Environment:
     """Make an environment from what :func:`export` gave.
 
     Parameters
@@ -200,6 +216,8 @@ def import_(document: object, specs: KernelSpecManager, *, name: str | None = No
         another name than the document's
     pin
         whether to run the very image that was exported, by its digest
+    review
+        as of :func:`create`
 
     Raises
     ------
@@ -226,7 +244,7 @@ def import_(document: object, specs: KernelSpecManager, *, name: str | None = No
             )
         config["image"] = digest
     wanted = Change(document["display_name"], config, document["env"])
-    return create(name or document["name"], wanted, specs)
+    return create(name or document["name"], wanted, specs, review)
 
 
 def digest(reference: str, image: Model | None) -> str | None:
@@ -428,11 +446,14 @@ def _checked(name: str, spec: Model) -> Environment:
     return Environment.from_kernelspec(name, KernelSpec(**spec))
 
 
-def _make(name: str, spec: Model, change: Change, secrets: Mapping[str, str], source: Path | None) -> Environment:
+def _make(
+    name: str, spec: Model, change: Change, secrets: Mapping[str, str], source: Path | None, review: Review
+) -> Environment:
     """Write a new kernelspec's folder, whole or not at all."""
     values = _merged(secrets, change.secrets)
     spec = _changed(spec, change, values)
     environment = _checked(name, spec)
+    review(environment)
     logos = source or LOGOS / ("cpu" if environment.gpus == "none" else "gpu")
     with _scratch() as scratch:
         folder = scratch / name

@@ -52,6 +52,20 @@ os.execvp("runc", ["runc", *sys.argv[1:]])
 Kind = TypeVar("Kind", bound="PrivateEngine")
 
 
+def hiding(folder: Path) -> list[str]:
+    """What to put in front of a command that shall find a folder empty."""
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        'mount -t tmpfs x "$0"; exec "$@"',
+        str(folder),
+    ]
+
+
 class PrivateEngine:
     """A Docker Engine that nobody else uses.
 
@@ -80,7 +94,7 @@ class PrivateEngine:
         # `ip netns exec` would mount /sys anew and hide the control groups.
         return ["nsenter", f"--net=/run/netns/{self.namespace}"]
 
-    def start(self, *options: str, settings: Mapping[str, Any] | None = None) -> None:
+    def start(self, *options: str, settings: Mapping[str, Any] | None = None, hide: Path | None = None) -> None:
         """Start it and wait for its word that it is ready.
 
         Parameters
@@ -89,6 +103,8 @@ class PrivateEngine:
             of its command line
         settings
             for its ``daemon.json``
+        hide
+            folder of this machine that it shall not see, as an engine that runs shut off from it
         """
         # The protocol of sd_notify(3), which dockerd speaks.
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, self.log.open("ab") as log:
@@ -101,7 +117,7 @@ class PrivateEngine:
                 "--exec-root": "exec",
                 "--pidfile": "pid",
             }
-            command = [*self.enter(), "dockerd", "--host", self.url, *options]
+            command = [*self.enter(), *(hiding(hide) if hide else []), "dockerd", "--host", self.url, *options]
             for option, name in files.items():
                 command += [option, str(self.folder / name)]
             self._process = subprocess.Popen(

@@ -177,6 +177,8 @@ MUST_BE = {
 GPUS_INVALID: list[Any] = [
     *(0, -1, 1.0, True, "", "1", "All", None, {}, [], [True], [1.0], [None]),
     *([-1], ["0,1"], [""], ["a b"], ["0", None], ["0\n"]),
+    # To NVIDIA's runtime these are no cards' names.
+    *(["all"], ["0", "all"], ["none"], ["void"]),
 ]
 MEMORY_INVALID: list[Any] = [
     *(0, -1, 6 * 1024**2 - 1, "5m", "", "4x", "g", "-4g", "4 4g", "1e9", None, True, 4e9, []),
@@ -331,6 +333,16 @@ def test_fields_that_are_no_object() -> None:
 def test_a_variable_is_a_string(value: Any) -> None:
     said = refusal(spec(env={"GOOD": "x", "BAD": value}, image=IMAGE))
     assert said == f"The kernelspec theirs says env: BAD: {value!r}. It must be a string."
+
+
+def test_which_gpus_it_gets_is_not_for_a_variable_to_say() -> None:
+    said = refusal(spec(env={"NVIDIA_VISIBLE_DEVICES": "all"}, image=IMAGE, gpus=1))
+    assert said == (
+        "The kernelspec theirs says env: NVIDIA_VISIBLE_DEVICES: 'all'. Which GPUs a kernel gets is for the field gpus "
+        "to say: take the variable away."
+    )
+    # Others of NVIDIA's say how, and not which.
+    Environment.from_kernelspec("theirs", spec(env={"NVIDIA_DRIVER_CAPABILITIES": "all"}, image=IMAGE))
 
 
 def test_jupyters_own_look_at_variables_comes_later(tmp_path: Path) -> None:

@@ -214,6 +214,21 @@ def test_max_gpus(ceiling: int | None, gpus: Any, cards: int | None, allowed: bo
         assert f"ContainerManager.max_gpus = {ceiling}" in said
 
 
+def test_a_card_that_comes_as_a_device_counts() -> None:
+    policy = Policy(max_gpus=1, allowed_devices=("*",))
+    others = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/null")
+    admitted(policy, ADA, devices=("/dev/nvidia0:/dev/nvidia0:rwm", *others))
+    assert "asks for 2 gpus" in refusal(policy, ADA, devices=("/dev/nvidia0:/dev/x:r", "/dev/nvidia12"))
+    assert "asks for 2 gpus" in refusal(policy, ADA, gpus=("0",), devices=("/dev/nvidia1",))
+
+
+def test_where_the_folder_is_not_decided_yet_the_mounts_count() -> None:
+    policy = Policy(allowed_mount_roots=(Path("/data"),))
+    policy.admit(PLAIN, ADA, None)
+    with pytest.raises(PolicyRefused, match="the folder /etc; the policy"):
+        policy.admit(replace(PLAIN, mounts=(MountPoint("/etc", "/x"),)), ADA, None)
+
+
 def test_max_containers() -> None:
     Policy().admit_another(PLAIN, ADA, 1000)
     policy = Policy(max_containers=2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from jupyter_tfcontainer import preflight
+from jupyter_tfcontainer import catalog, compatibility, preflight
 from jupyter_tfcontainer.compatibility import Card, Machine
 from jupyter_tfcontainer.environments import Environment
 from jupyter_tfcontainer.errors import GPUNotFound, Incompatible
@@ -69,6 +70,23 @@ def test_where_no_card_is_seen_the_engine_decides() -> None:
     found = preflight.check(environment(), BARE, "host")
     assert found
     assert (found.word, found.reasons[0].sentence) == ("warns", "NVIDIA's driver tells of no card on host.")
+
+
+@pytest.mark.parametrize("here", [BARE, replace(BARE, problem="Nobody knows."), HERE], ids=["bare", "unknown", "cards"])
+def test_of_a_release_and_its_environment_the_same_is_said(here: Machine) -> None:
+    """`catalog` and `show` agree on all that there is, with cards and without."""
+    known = catalog.load()
+    for image in known.images:
+        asked = environment(image.reference(), gpus="all" if image.device == "gpu" else "none")
+        found = preflight.verdict(asked, here, "host")
+        assert found
+        assert found.word == compatibility.judge(image, here, known).word, image.reference()
+
+
+def test_for_want_of_a_card_no_start_is_refused_but_said_to_fail() -> None:
+    found = preflight.verdict(environment(), BARE, "host")
+    assert found
+    assert [reason.code for reason in found.reasons] == ["libcuda-missing", "instead"]
 
 
 def test_a_processor_that_cannot_is_refused_without_a_card_too() -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import ssl
 import sys
-import urllib.error
 import urllib.request
-from contextlib import suppress
 from typing import Any
 
 from jupyter_server.serverapp import list_running_servers
 
-from ..errors import ContainerNotFound
+from ..errors import ContainerError, ContainerNotFound
 from ..manager import ContainerManager
 from .output import ago, complain, dump, home_relative, say, table
 
@@ -46,8 +45,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     stop = commands.add_parser(
         "stop",
         help="end containers, and the kernels in them",
-        description="End containers and the kernels in them, whoever started them, and remove them. What is not saved "
-        "in the workspace or in the environment's home is lost.",
+        description="End containers and the kernels in them, whoever started them, and remove them. A kernel of a "
+        "running Jupyter server is shut down by that server, so that it does not restart it. What is not saved in the "
+        "workspace or in the environment's home is lost.",
     )
     stop.add_argument("containers", metavar="CONTAINER", nargs="+", help=CONTAINER)
     stop.set_defaults(run=_stop)
@@ -125,22 +125,60 @@ def _logs(arguments: argparse.Namespace) -> int:
 def _stop(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
     models = manager.list()
+    status = 0
     # All are found before the first is stopped: a mistake stops none.
     for one in {one["id"]: one for one in (find(text, models) for text in arguments.containers)}.values():
-        if not _stopped_by_its_server(one["id"]):
-            manager.remove(one["id"])
-        say(f"Stopped {one['id'][:ID_LENGTH]} ({one['environment']}).")
-    return 0
+        name = f"{one['id'][:ID_LENGTH]} ({one['environment']})"
+        try:
+            server = manager.server(one["id"])
+            if server is None:
+                manager.remove(one["id"])
+                say(f"Stopped {name}.")
+            else:
+                say(f"Stopped {name}: the Jupyter server at {_stop_there(server, one)} has shut its kernel down.")
+        except ContainerNotFound:
+            say(f"{name} has ended meanwhile.")
+        except ContainerError as error:
+            complain(str(error))
+            status = 1
+    return status
 
 
-def _stopped_by_its_server(container: str) -> bool:
-    """Have the Jupyter server that owns a container stop it: else it would take the end for a death, and restart it."""
+def _stop_there(pid: int, model: dict[str, Any]) -> str:
+    """Have the Jupyter server that runs a kernel shut it down: else it would take the end for a death, and restart it.
+
+    Parameters
+    ----------
+    pid
+        of the server, or 0 for any
+    model
+        of the container
+
+    Returns
+    -------
+    str
+        address of the server
+
+    Raises
+    ------
+    ContainerError
+        when it cannot be asked, or does not do it
+    """
+    container, at, why = model["id"], "", "which is not among those that `jupyter server list` shows"
     for server in list_running_servers():
-        with suppress(urllib.error.URLError, OSError, ValueError, KeyError):
-            if _ask(server, "GET", container)["state"] != "elsewhere":
+        if pid in (server["pid"], 0):
+            try:
+                if _ask(server, "GET", container)["state"] == "elsewhere":
+                    continue
                 _ask(server, "DELETE", container)
-                return True
-    return False
+            except (OSError, ValueError, KeyError) as error:
+                at, why = f" at {server['url']}", f"which did not do so for this command ({error})"
+            else:
+                return str(server["url"])
+    raise ContainerError(
+        f"The kernel in {container[:ID_LENGTH]} ({model['environment']}) is for a Jupyter server{at} to stop, {why}. "
+        f"Had its container been removed from here, that server would have restarted it: shut the kernel down there."
+    )
 
 
 def _ask(server: dict[str, Any], method: str, container: str) -> dict[str, Any]:
@@ -149,7 +187,10 @@ def _ask(server: dict[str, Any], method: str, container: str) -> dict[str, Any]:
         method=method,
         headers={"Authorization": f"token {server['token']}"},
     )
-    # It is on this machine: no proxy leads there.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    # It is a process of this machine: no proxy leads there, and its certificate is for the names that others use.
+    unnamed = ssl.create_default_context()
+    unnamed.check_hostname = False
+    unnamed.verify_mode = ssl.CERT_NONE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unnamed))
     with opener.open(request, timeout=SHUTDOWN) as answer:
         return dict(json.loads(answer.read() or "{}"))

@@ -3,51 +3,42 @@
 from __future__ import annotations
 
 import argparse
-import json
+import grp
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.provisioning.factory import KernelProvisionerFactory
-from jupyter_core.paths import jupyter_config_path, jupyter_path
-from jupyter_server.extension.config import ExtensionConfigManager
 
-from .. import environments, machine, preflight
+from .. import catalog, environments, machine, preflight, store
 from ..engine import Engine
-from ..environments import PROVISIONER, Environment
-from ..errors import EngineError, EnvironmentInvalid, GPUError, GPURouteMissing, TFContainerError
+from ..engine.gpu import Route, routes
+from ..environments import Environment
+from ..errors import (
+    EngineError,
+    EnginePermissionDenied,
+    EnvironmentInvalid,
+    GPUError,
+    GPURouteMissing,
+    PolicyRefused,
+    TFContainerError,
+)
 from ..manager import ContainerManager
+from . import installation
+from .findings import Finding, Level
 from .output import coloured, dump, say, size, wrapped
 
-Level = Literal["ok", "warning", "problem"]
 COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "problem": "red"}
-SERVER_EXTENSION = "jupyter_tfcontainer"
-LAB_EXTENSION = "jupyter-tfcontainer"
 # Bytes: the largest of TensorFlow's images takes about 7 GB unpacked, and a full disk stops more than a pull.
 ENOUGH, LITTLE = 10e9, 1e9
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What came of one check.
-
-    Parameters
-    ----------
-    what
-        was looked at
-    level
-        how it is
-    text
-        how it is, in words, with what to do where it is not well
-    """
-
-    what: str
-    level: Level
-    text: str
+ROUTES: dict[Route, str] = {
+    "cdi": "CDI, since the engine lists NVIDIA's devices",
+    "runtime": "the runtime nvidia, since the engine has it",
+    "request": "a device request, since the engine lists neither CDI devices of NVIDIA nor a runtime nvidia",
+}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,8 +47,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "doctor",
         help="see whether kernels can run here, and what to do if not",
         description="Look at everything that a kernel in a container needs, in order: each line is ok, a warning or a "
-        "problem, with what to do. A container is started for a moment if an image is there. The exit status is 1 if "
-        "there is a problem.",
+        "problem, with what to do. A container is started for a moment if an image is there.",
+        epilog="Exit status: 0 if there is no problem, be there warnings or not; 1 if there is one.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -80,27 +71,46 @@ def examine() -> Iterator[Finding]:
     """All checks, in the order in which one needs the other."""
     manager = ContainerManager.instance()
     specs = KernelSpecManager()
-    readable, broken = _environments(specs)
+    readable, broken = _environments(specs, manager.registry_prefix)
     try:
         engine: Engine | None = manager.engine
+    except EnginePermissionDenied as error:
+        engine = None
+        yield Finding("permission", "problem", str(error))
     except EngineError as error:
         engine = None
         yield Finding("engine", "problem", str(error))
+    without = ""
     if engine:
-        facts = engine.facts
-        how = "rootless" if facts.rootless else "with root"
-        yield Finding("engine", "ok", f"{facts.name} ({how}), at {facts.url}.")
+        yield _engine(engine)
+        yield _permission(engine)
         yield _disk(engine)
         yield _mounts(manager, engine, readable)
-    yield _cards()
+    yield from _driver()
     if engine:
-        yield _gpu_route(engine)
+        route = _gpu_route(engine)
+        without = "" if route.level == "ok" else f"the engine on {engine.facts.host} hands over none"
+        yield route
+        yield from _images(engine, readable)
     yield from broken
     for environment in readable:
-        yield _environment(environment, engine)
-    yield _provisioner()
-    yield _server_extension()
-    yield _lab_extension()
+        yield _environment(environment, store.standing(environment.name, specs), manager if engine else None, without)
+    yield from installation.examine()
+
+
+def _engine(engine: Engine) -> Finding:
+    how = "rootless" if engine.facts.rootless else "with root"
+    return Finding("engine", "ok", f"{engine.facts.name} ({how}), at {engine.facts.url}.")
+
+
+def _permission(engine: Engine) -> Finding:
+    socket = Path(engine.facts.url.removeprefix("unix://"))
+    text = f"You may use {socket}."
+    if not engine.facts.rootless:
+        with suppress(OSError, KeyError):
+            group = grp.getgrgid(socket.stat().st_gid).gr_name
+            text = f"You may use {socket} (group {group}); who may is as mighty as root on {engine.facts.host}."
+    return Finding("permission", "ok", text)
 
 
 def _disk(engine: Engine) -> Finding:
@@ -118,55 +128,88 @@ def _disk(engine: Engine) -> Finding:
 
 def _mounts(manager: ContainerManager, engine: Engine, readable: list[Environment]) -> Finding:
     """A container proves that the engine sees this machine's folders, and that the person may enter them."""
+    refused: PolicyRefused | None = None
     try:
-        there = next((one for one in readable if engine.image(one.image)), None)
-        if there is None:
+        for there in (one for one in readable if engine.image(one.image)):
+            trial = replace(there, gpus="none", compatibility="ignore", container_name=None)
+            try:
+                container = manager.start(trial, Path.cwd(), standby=False)
+            except PolicyRefused as error:
+                refused = error
+                continue
+            manager.release(container)
             return Finding(
-                "container", "warning", "Not tried, as no environment's image is here yet: a first start pulls."
+                "container",
+                "ok",
+                f"One of {there.image} started, with Python {container.python}; it saw this folder and home.",
             )
-        trial = replace(there, gpus="none", compatibility="ignore", container_name=None)
-        container = manager.start(trial, Path.cwd(), standby=False)
     except TFContainerError as error:
         return Finding("container", "problem", str(error))
-    manager.release(container)
-    return Finding(
-        "container", "ok", f"One of {there.image} started, with Python {container.python}; it saw this folder and home."
-    )
+    if refused:
+        return Finding("container", "problem", str(refused))
+    return Finding("container", "warning", "Not tried, as no environment's image is here yet: a first start pulls.")
 
 
-def _cards() -> Finding:
+def _driver() -> Iterator[Finding]:
     here = machine.read()
-    if here.problem:
-        return Finding("cards", "problem", here.problem)
+    if here.problem and not here.cards:
+        yield Finding("driver", "problem", here.problem)
+        return
+    if not here.driver:
+        text = f"No NVIDIA driver is loaded on {platform.node()}: only environments for the processor run."
+        yield Finding("driver", "warning", text)
+        return
+    yield Finding("driver", "ok", f"NVIDIA's driver {here.driver}.")
     if not here.cards:
-        told = f"NVIDIA's driver {here.driver} shows no card" if here.driver else "No NVIDIA driver is loaded"
-        return Finding("cards", "warning", f"{told} on {platform.node()}: only environments for the processor run.")
+        text = f"It shows no card on {platform.node()}: only environments for the processor run."
+        yield Finding("cards", "warning", text)
+        return
     cards = ", ".join(
         f"{card.index}: {card.name} (compute capability {'.'.join(map(str, card.compute_capability))}, "
         f"{size(card.memory)})"
         for card in here.cards
     )
-    return Finding("cards", "ok", f"Driver {here.driver}; {cards}.")
+    yield Finding("cards", "problem" if here.problem else "ok", f"{cards}.{f' {here.problem}' if here.problem else ''}")
 
 
 def _gpu_route(engine: Engine) -> Finding:
+    # Before they are tried: where that fails, the engine is asked again.
+    tried = " and ".join(ROUTES[route] for route in routes(engine.facts))
     try:
         engine.try_gpu_route("all")
-    except GPURouteMissing as error:
-        # Where there is no card nothing is lost.
-        return Finding("GPU route", "problem" if machine.read().cards else "warning", str(error))
     except TFContainerError as error:
-        return Finding("GPU route", "problem", str(error))
-    return Finding("GPU route", "ok", "The engine can hand over GPUs.")
+        # Where there is no card nothing is lost.
+        lost = machine.read().cards or not isinstance(error, GPURouteMissing)
+        return Finding("GPU route", "problem" if lost else "warning", f"{error} Tried was {tried}.")
+    way = ROUTES[engine.gpu_route()]
+    return Finding("GPU route", "ok", f"By {way}: the engine handed all GPUs to a container that was made to try it.")
 
 
-def _environments(specs: KernelSpecManager) -> tuple[list[Environment], list[Finding]]:
-    """Those that can be read, and what is to be said of the others."""
+def _images(engine: Engine, readable: list[Environment]) -> Iterator[Finding]:
+    """Each image once, whichever environments have it."""
+    for image in dict.fromkeys(one.image for one in readable):
+        never = [one.name for one in readable if one.image == image and one.pull_policy == "never"]
+        try:
+            there = engine.image(image)
+        except TFContainerError as error:
+            yield Finding("image", "problem", str(error))
+            continue
+        if there:
+            yield Finding("image", "ok", f"{image} is here ({size(there['Size'])}).")
+        elif never:
+            text = f"{image} is not here, and {', '.join(never)} may not pull it (pull_policy: never). Fetch it: "
+            yield Finding("image", "problem", f"{text}`docker pull {image}`, or `docker load` from a file.")
+        else:
+            yield Finding("image", "ok", f"{image} is not here yet: a first start pulls it.")
+
+
+def _environments(specs: KernelSpecManager, prefix: str) -> tuple[list[Environment], list[Finding]]:
+    """Those that can be read, with the images that a start would take, and what is to be said of the others."""
     readable, broken = [], []
     for name in sorted(specs.find_kernel_specs()):
         try:
-            spec = environments.find_spec(name, specs)
-            readable.append(Environment.from_kernelspec(name, spec))
+            one = Environment.from_kernelspec(name, environments.find_spec(name, specs))
+            readable.append(replace(one, image=catalog.load().mirrored(one.image, prefix)))
         except EnvironmentInvalid as error:
             broken.append(Finding("environment", "problem", str(error)))
         except TFContainerError:
@@ -174,69 +217,41 @@ def _environments(specs: KernelSpecManager) -> tuple[list[Environment], list[Fin
     return readable, broken
 
 
-def _environment(environment: Environment, engine: Engine | None) -> Finding:
+def _environment(
+    environment: Environment, standing: store.Model, manager: ContainerManager | None, without: str
+) -> Finding:
+    """Whether an environment can run. Of one that the person made that is expected, of what comes with us it is not.
+
+    Parameters
+    ----------
+    environment, standing
+        which, and whose it is
+    manager
+        None where no engine answers
+    without
+        why no GPU is to be had, in words, if so
+    """
+    name = environment.name
+    if standing["hidden"]:
+        return Finding("environment", "ok", f"{name} is hidden from launchers.")
+    bad: Level = "problem" if standing["own"] else "warning"
     try:
+        if manager:
+            manager.review(environment)
         verdict = preflight.verdict(environment, machine.read(), platform.node())
-        there = engine is not None and engine.image(environment.image) is not None
-    except GPUError as error:
-        return Finding("environment", "warning", str(error))
+    except (GPUError, PolicyRefused) as error:
+        return Finding("environment", bad, f"{name}: {error}")
     except TFContainerError as error:
         return Finding("environment", "problem", str(error))
-    image = "its image is here" if there else "its image is yet to be pulled"
-    text = f"{environment.name}: {image}."
+    why = " ".join(reason.sentence for reason in verdict.reasons) if verdict else ""
+    if verdict and verdict.word == "cannot":
+        if environment.compatibility == "ignore":
+            return Finding("environment", "warning", f"{name} cannot run here, and is to try all the same. {why}")
+        return Finding("environment", bad, f"{name} cannot run here. {why}")
+    if without and environment.gpus != "none":
+        return Finding("environment", bad, f"{name} cannot run here: it asks for GPUs (gpus), and {without}.")
     if verdict is None:
-        return Finding("environment", "ok", text)
-    why = " ".join(reason.sentence for reason in verdict.reasons)
-    level: Level = "ok" if verdict.word == "works" else "warning"
-    return Finding("environment", level, f"{text} {verdict.word.capitalize()}: {why}")
-
-
-def _provisioner() -> Finding:
-    if PROVISIONER in KernelProvisionerFactory.instance().provisioners:
-        return Finding("provisioner", "ok", "Jupyter finds the kernel provisioner.")
-    return Finding(
-        "provisioner",
-        "problem",
-        "Jupyter does not find the kernel provisioner, so no launcher shows the environments. Install "
-        "jupyter_tfcontainer into the environment that Jupyter runs in.",
-    )
-
-
-def _server_extension() -> Finding:
-    enabled: dict[str, Any] = {}
-    for folder in reversed(jupyter_config_path()):
-        enabled |= ExtensionConfigManager(read_config_path=[folder]).get_jpserver_extensions()  # type: ignore[no-untyped-call]
-    if enabled.get(SERVER_EXTENSION):
-        return Finding("server", "ok", "The server extension is enabled.")
-    return Finding(
-        "server",
-        "problem",
-        f"The server extension is not enabled. Enable it: `jupyter server extension enable {SERVER_EXTENSION}`.",
-    )
-
-
-def _lab_extension() -> Finding:
-    folders = [Path(one) / LAB_EXTENSION for one in jupyter_path("labextensions")]
-    if not any((folder / "package.json").exists() for folder in folders):
-        return Finding(
-            "front end",
-            "problem",
-            "The JupyterLab extension is not installed. Install the wheel of jupyter_tfcontainer.",
-        )
-    for folder in jupyter_config_path():
-        try:
-            disabled = json.loads((Path(folder) / "labconfig" / "page_config.json").read_text()).get(
-                "disabledExtensions"
-            )
-        except (OSError, ValueError, AttributeError):
-            continue
-        # JupyterLab writes an object, and reads a list as well.
-        names = [name for name, off in disabled.items() if off] if isinstance(disabled, dict) else disabled or []
-        if any(name.partition(":")[0] == LAB_EXTENSION for name in names):
-            return Finding(
-                "front end",
-                "problem",
-                f"The JupyterLab extension is disabled (in {folder}). Enable it: `jupyter labextension enable "
-                f"{LAB_EXTENSION}`.",
-            )
-    return Finding("front end", "ok", "The JupyterLab extension is installed and enabled.")
+        return Finding("environment", "ok", f"{name} can be tried: its image is not in the catalog.")
+    if verdict.word == "warns":
+        return Finding("environment", "warning", f"{name} can run, with a caveat. {why}")
+    return Finding("environment", "ok", f"{name} can run. {why}")

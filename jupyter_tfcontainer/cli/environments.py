@@ -8,6 +8,7 @@ import json
 import platform
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 from .. import catalog, compatibility, environments, machine, preflight, store
 from ..catalog import Device, Image
-from ..compatibility import Verdict
 from ..environments import READERS, Environment
 from ..errors import EngineError, EnvironmentInvalid, EnvironmentNotFound, Incompatible
 from ..manager import ContainerManager
@@ -103,7 +103,7 @@ def _add_create(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "create",
         help="make an environment: a TensorFlow release, or any image",
         description="Make an environment of your own. It says which image it takes, and whether that runs on this "
-        "machine; what cannot run is refused.",
+        "machine; what cannot run here, or what the administrator does not allow, is refused.",
         epilog="Example: jupyter tfcontainer create 1.15.5 --gpu --set memory=8g",
     )
     what = parser.add_mutually_exclusive_group(required=True)
@@ -246,7 +246,9 @@ def _create(arguments: argparse.Namespace) -> int:
         config["compatibility"] = "ignore"
     name, display_name = arguments.name or name, arguments.display_name or display_name
     env = dict(_pair(one, "--env", arguments) for one in arguments.env)
-    verdict = _verdict(name, display_name, config)
+    asked = _asked(name, display_name, config)
+    _review(asked)
+    verdict = preflight.verdict(asked, machine.read(), platform.node())
     if not arguments.json:
         pairs = _image_fields(known) if known else [("image", reference)]
         fields([*pairs, ("here", explain(verdict) if verdict else "not known: the image is not in the catalog")])
@@ -262,11 +264,16 @@ def _create(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verdict(name: str, display_name: str, config: dict[str, Any]) -> Verdict | None:
-    """What is known of it here. What its fields say is read as in a kernelspec, so that errors name the field."""
+def _asked(name: str, display_name: str, config: dict[str, Any]) -> Environment:
+    """What is to be made. What its fields say is read as in a kernelspec, so that errors name the field."""
     spec = {"metadata": {"kernel_provisioner": {"provisioner_name": environments.PROVISIONER, "config": config}}}
-    environment = Environment.from_kernelspec(name, KernelSpec(display_name=display_name, **spec))
-    return preflight.verdict(environment, machine.read(), platform.node())
+    return Environment.from_kernelspec(name, KernelSpec(display_name=display_name, **spec))
+
+
+def _review(environment: Environment) -> None:
+    """What the policy would refuse at each start is not made; where no engine answers, a start tells."""
+    with suppress(EngineError):
+        ContainerManager.instance().review(environment)
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -307,7 +314,8 @@ def _made(environment: Environment, specs: KernelSpecManager, as_json: bool) -> 
 
 def _copy(arguments: argparse.Namespace) -> int:
     specs = KernelSpecManager()
-    _made(store.copy(arguments.name, arguments.new, arguments.display_name, specs), specs, as_json=False)
+    environment = store.copy(arguments.name, arguments.new, arguments.display_name, specs, _review)
+    _made(environment, specs, as_json=False)
     return 0
 
 
@@ -350,5 +358,6 @@ def _import(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise EnvironmentInvalid(f"{arguments.file} is no exported environment: it is not JSON ({error}).") from error
     specs = KernelSpecManager()
-    _made(store.import_(document, specs, name=arguments.name, pin=arguments.pin), specs, as_json=False)
+    environment = store.import_(document, specs, name=arguments.name, pin=arguments.pin, review=_review)
+    _made(environment, specs, as_json=False)
     return 0

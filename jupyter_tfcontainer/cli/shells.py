@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _shell(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
-    with _container(manager, arguments.container) as container:
+    with _container(manager, arguments.container, arguments.root) as container:
         tty = sys.stdin.isatty() and sys.stdout.isatty()
         return drive(manager.exec(container, tty=tty, root=arguments.root))
 
@@ -60,7 +61,7 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _container(manager: ContainerManager, text: str) -> Iterator[str]:
+def _container(manager: ContainerManager, text: str, root: bool) -> Iterator[str]:
     """The container that is meant; or one of an environment, for as long as it is needed."""
     models = [one for one in manager.list() if one["state"] != "ended"]
     try:
@@ -78,6 +79,9 @@ def _container(manager: ContainerManager, text: str) -> Iterator[str]:
     else:
         yield found
         return
+    if root:
+        # Before anything is pulled for it.
+        manager.review(replace(environment, user="root"))
     container = manager.start(environment, Path.cwd(), listener=_Progress(), standby=False)
     try:
         yield container.id

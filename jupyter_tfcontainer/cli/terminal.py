@@ -19,6 +19,8 @@ INPUT, OUTPUT, ERROR = 0, 1, 2
 PASSED = {signal.SIGTERM: "TERM", signal.SIGHUP: "HUP", signal.SIGQUIT: "QUIT", signal.SIGINT: "INT"}
 # A shell at its terminal heeds no other.
 TO_TERMINAL = "HUP"
+# With the signal's number added it is what a shell says of a command that a signal ended.
+SIGNALLED = 128
 
 
 def drive(process: Exec) -> int:
@@ -27,23 +29,25 @@ def drive(process: Exec) -> int:
     Returns
     -------
     int
-        its exit status
+        its exit status; where a signal to this program has ended it that of a program which that signal ended
     """
     sys.stdout.flush()
     with _wakeups() as wakeups, _raw(process.tty):
         try:
             if process.tty:
                 _resize(process)
-            _pump(process, wakeups)
+            ended_by = _pump(process, wakeups)
         except BaseException:
             process.signal(TO_TERMINAL)
             raise
         finally:
             process.close()
-    return process.exit_code()
+    return SIGNALLED + ended_by if ended_by else process.exit_code()
 
 
-def _pump(process: Exec, wakeups: int) -> None:
+def _pump(process: Exec, wakeups: int) -> int:
+    """Pass everything on; the number of the signal that hung up its terminal comes back, or 0."""
+    ended_by = 0
     waiting = b""
     more = True
     while True:
@@ -53,7 +57,7 @@ def _pump(process: Exec, wakeups: int) -> None:
         timeout = 0 if process.pending else None
         readable, writable, _ = select.select(readers, [process] if waiting else [], [], timeout)
         if wakeups in readable:
-            _pass_signals(process, os.read(wakeups, PIECE))
+            ended_by = _pass_signals(process, os.read(wakeups, PIECE)) or ended_by
         if INPUT in readable:
             waiting = _read_input()
             if not waiting:
@@ -64,7 +68,7 @@ def _pump(process: Exec, wakeups: int) -> None:
         if process in readable or process.pending:
             pieces = process.read()
             if pieces is None:
-                return
+                return ended_by
             for stream, piece in pieces:
                 _write(ERROR if stream == STDERR else OUTPUT, piece)
 
@@ -81,13 +85,17 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _pass_signals(process: Exec, numbers: bytes) -> None:
+def _pass_signals(process: Exec, numbers: bytes) -> int:
+    """Pass signals on; the number of the last that hung up its terminal comes back, or 0."""
+    hung_up = 0
     for number in numbers:
         if number == signal.SIGWINCH:
             if process.tty:
                 _resize(process)
         elif number in tuple(PASSED):
             process.signal(TO_TERMINAL if process.tty else PASSED[signal.Signals(number)])
+            hung_up = number if process.tty else 0
+    return hung_up
 
 
 def _resize(process: Exec) -> None:

@@ -172,7 +172,9 @@ class Exec:
             time.sleep(INTERVAL)
 
     def signal(self, name: str) -> None:
-        """Send the process a signal: the engine leaves it running when whoever started it has gone.
+        """Send the process and its children a signal: the engine leaves them running when whoever started it has gone.
+
+        A terminal does so too when Ctrl-C is pressed: a shell that waits for a command heeds nothing before that ends.
 
         Parameters
         ----------
@@ -183,7 +185,9 @@ class Exec:
             state = self._api.exec_inspect(self.id)
             if state["Running"] and (inside := _number_inside(state["Pid"])):
                 user = state["ProcessConfig"].get("user", "")
-                kill = self._api.exec_create(self.container, ["sh", "-c", f"kill -{name} {inside}"], user=user)
+                # Engines have each exec lead a group of its own.
+                command = f"kill -s {name} -- -{inside} || kill -s {name} {inside}"
+                kill = self._api.exec_create(self.container, ["sh", "-c", command], user=user)
                 self._api.exec_start(kill["Id"])
 
     def close(self) -> None:

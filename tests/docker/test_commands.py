@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pexpect
+import psutil
 import pytest
 from homes import LEGACY, Home, temporary_home
 from kernels import kernel, until, value
@@ -19,6 +23,8 @@ from jupyter_tfcontainer.manager import ContainerManager
 
 PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 TIMEOUT = 30
+# Somebody may test beside us, as the same user on the same engine.
+TF, OTHER = f"tf-{os.getpid()}", f"other-{os.getpid()}"
 ROWS, COLUMNS = 24, 80
 
 
@@ -43,7 +49,7 @@ def home() -> Iterator[Home]:
         patch.chdir(home.workspace)
         ContainerManager.clear_instance()
         (home.workspace / "deep").mkdir()
-        with kernel(home.add("tf", LEGACY), cwd=str(home.workspace)) as (_, client):
+        with kernel(home.add(TF, LEGACY), cwd=str(home.workspace)) as (_, client):
             value(client, "import os; os.write(2, b'the last words\\n') and None")
             yield home
         ContainerManager.instance().close()
@@ -51,41 +57,125 @@ def home() -> Iterator[Home]:
 
 
 def test_ps(home: Home) -> None:
-    [one] = json.loads(said("ps", "--json"))
-    assert (one["environment"], one["image"], one["state"]) == ("tf", LEGACY, "elsewhere")
-    heads, row = said("ps").splitlines()
-    assert heads.split()[:3] == ["CONTAINER", "ENVIRONMENT", "STATE"]
-    assert row.split()[:3] == [one["id"][:12], "tf", "kernel"]
+    [one] = [one for one in json.loads(said("ps", "--json")) if one["environment"] == TF]
+    assert (one["image"], one["state"]) == (LEGACY, "elsewhere")
+    heads, *rows = (line.split() for line in said("ps").splitlines())
+    assert heads[:3] == ["CONTAINER", "ENVIRONMENT", "STATE"]
+    assert [one["id"][:12], TF, "kernel"] in [row[:3] for row in rows]
 
 
 def test_logs(home: Home) -> None:
-    assert "the last words\n" in said("logs", "tf")
-    assert said("logs", "tf", "--tail", "1").count("\n") == 1
-    done = run("logs", "other")
+    assert "the last words\n" in said("logs", TF)
+    assert said("logs", TF, "--tail", "1").count("\n") == 1
+    done = run("logs", OTHER)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"You have no container other" in done.stderr
+    assert f"You have no container {OTHER}".encode() in done.stderr
 
 
 def test_exec_passes_everything_through(home: Home) -> None:
     data = bytes(range(256)) * 1000
-    done = run("exec", "tf", "sh", "-c", "cat; echo complaint >&2; exit 7", stdin=data)
+    done = run("exec", TF, "sh", "-c", "cat; echo complaint >&2; exit 7", stdin=data)
     assert (done.returncode, done.stdout, done.stderr) == (7, data, b"complaint\n")
     # In the kernel's surroundings.
-    assert said("exec", "tf", "sh", "-c", "pwd; echo $HOME").split() == ["/notebooks", "/tfcontainer/home"]
-    assert said("exec", "tf", "id", "-u").strip() == str(os.getuid())
+    assert said("exec", TF, "sh", "-c", "pwd; echo $HOME").split() == ["/notebooks", "/tfcontainer/home"]
+    assert said("exec", TF, "id", "-u").strip() == str(os.getuid())
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that runs, and gets no further than the test."""
+    # Unbuffered: what is not read stays in the pipe.
+    with subprocess.Popen([PROGRAM, *arguments], stdout=subprocess.PIPE, bufsize=0) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: subprocess.Popen[bytes]) -> str:
+    """The next line that a command prints."""
+    assert process.stdout
+    return process.stdout.readline().decode()
+
+
+def rest(process: subprocess.Popen[bytes]) -> str:
+    """All that a command prints until it ends."""
+    return process.communicate(timeout=TIMEOUT)[0].decode()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["int", "term", "hup"],
+)
+@pytest.mark.parametrize("code", ["exec sleep 600", "sleep 600; echo on"], ids=["program", "its child"])
+def test_a_signal_to_exec_ends_the_command(home: Home, number: signal.Signals, status: int, code: str) -> None:
+    """It ends the one inside too, and the exit status is what a shell would give."""
+    with running("exec", TF, "sh", "-c", f"echo ready; {code}") as process:
+        assert line(process) == "ready\n"
+        process.send_signal(number)
+        assert rest(process) == ""
+        assert process.returncode == status
+    assert until(lambda: "sleep" not in said("exec", TF, "sh", "-c", "cat /proc/[0-9]*/comm"), TIMEOUT)
+
+
+def test_a_command_may_make_its_own_of_a_signal(home: Home) -> None:
+    code = "trap 'echo caught; exit 5' TERM; echo ready; while :; do sleep 0.1; done"
+    with running("exec", TF, "sh", "-c", code) as process:
+        assert line(process) == "ready\n"
+        process.terminate()
+        assert rest(process) == "caught\n"
+        assert process.returncode == 5
+
+
+def test_ctrl_c_at_exec(home: Home) -> None:
+    terminal = in_terminal("exec", TF, "sh", "-c", "echo ready; exec sleep 600")
+    terminal.expect("ready")
+    terminal.sendintr()
+    assert ended(terminal) == 130
+
+
+def test_logs_are_followed_to_the_end_of_the_container(home: Home) -> None:
+    with ExitStack() as stack:
+        with kernel(home.add(OTHER, LEGACY)) as (_, client):
+            process = stack.enter_context(running("logs", "--follow", OTHER))
+            for word in ("first", "second"):
+                value(client, f"import os; os.write(2, b'{word} words\\n') and None")
+                while line(process) != f"{word} words\n":
+                    assert process.poll() is None
+        assert "words" not in rest(process)
+        assert process.returncode == 0
+
+
+def test_logs_are_followed_until_ctrl_c(home: Home) -> None:
+    terminal = in_terminal("logs", "--follow", TF)
+    terminal.expect("the last words")
+    terminal.sendintr()
+    assert ended(terminal) == 130
+    assert "Traceback" not in str(terminal.before)
+
+
+def in_terminal(*arguments: str) -> pexpect.spawn[str]:
+    """A command in a terminal."""
+    return pexpect.spawn(PROGRAM, [*arguments], dimensions=(ROWS, COLUMNS), timeout=TIMEOUT, encoding="utf-8")
+
+
+def ended(terminal: pexpect.spawn[str]) -> int | None:
+    """The exit status of what ran in a terminal."""
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    return terminal.exitstatus
 
 
 def shell(*arguments: str) -> pexpect.spawn[str]:
     """A shell in a terminal."""
-    terminal = pexpect.spawn(
-        PROGRAM, ["shell", *arguments], dimensions=(ROWS, COLUMNS), timeout=TIMEOUT, encoding="utf-8"
-    )
+    terminal = in_terminal("shell", *arguments)
     terminal.expect(r"[$#] ")
     return terminal
 
 
 def test_shell_is_a_terminal(home: Home) -> None:
-    terminal = shell("tf")
+    terminal = shell(TF)
     terminal.sendline("stty size")
     terminal.expect(f"{ROWS} {COLUMNS}")
     terminal.setwinsize(40, 100)
@@ -99,29 +189,45 @@ def test_shell_is_a_terminal(home: Home) -> None:
     assert until(resized, TIMEOUT)
     terminal.sendline("sleep 600")
     # Once it sleeps, else the shell itself would be interrupted.
-    assert until(lambda: "sleep" in said("exec", "tf", "sh", "-c", "cat /proc/[0-9]*/comm"), TIMEOUT)
+    assert until(lambda: "sleep" in said("exec", TF, "sh", "-c", "cat /proc/[0-9]*/comm"), TIMEOUT)
     terminal.sendintr()
     terminal.expect(r"\^C")
     terminal.sendline("echo status $?")
     terminal.expect("status 130")
     terminal.sendline("exit 7")
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    assert terminal.exitstatus == 7
+    assert ended(terminal) == 7
 
 
 def test_shell_of_an_environment_starts_and_removes_a_container(home: Home) -> None:
-    home.add("other", LEGACY)
+    home.add(OTHER, LEGACY)
     before = {one["Id"] for one in home.containers()}
-    terminal = shell("other")
+    terminal = shell(OTHER)
     terminal.sendline("cat /proc/1/cmdline | tr '\\0' ' ' | cut -c1-40; echo $((6 * 7))")
     terminal.expect("42")
     assert len(home.containers()) == len(before) + 1
     terminal.sendeof()
-    terminal.expect(pexpect.EOF)
-    terminal.close()
-    assert terminal.exitstatus == 0
+    assert ended(terminal) == 0
     assert {one["Id"] for one in home.containers()} == before
+
+
+def modes(terminal: pexpect.spawn[str], pattern: str) -> str:
+    """What `stty -g` says in a terminal."""
+    terminal.expect(pattern)
+    assert isinstance(terminal.match, re.Match)
+    return str(terminal.match[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=lambda number: number.name)
+def test_a_signal_to_shell_leaves_the_terminal_as_it_was(home: Home, number: signal.Signals) -> None:
+    code = 'stty -g; "$0" shell "$1"; echo "status $?"; stty -g; echo end'
+    terminal = pexpect.spawn("sh", ["-c", code, PROGRAM, TF], timeout=TIMEOUT, encoding="utf-8")
+    before = modes(terminal, r"(\S+:\S+)\r\n")
+    terminal.expect(r"[$#] ")
+    [process] = psutil.Process(terminal.pid).children()
+    process.send_signal(number)
+    assert modes(terminal, rf"status {128 + number}\r\n(\S+:\S+)\r\nend") == before
+    assert ended(terminal) == 0
+    assert until(lambda: "bash" not in said("exec", TF, "sh", "-c", "cat /proc/[0-9]*/comm"), TIMEOUT)
 
 
 def test_what_cannot_run_is_made_only_by_force(home: Home, nvml: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +263,9 @@ def test_catalog_fits_a_terminal(home: Home) -> None:
 
 def test_stop(home: Home) -> None:
     """The last of this file: the kernel is gone afterwards."""
-    done = run("stop", "tf", "other")
+    done = run("stop", TF, OTHER)
     assert done.returncode == 1
     # A mistake stops none.
     [one] = home.containers()
-    assert said("stop", one["Id"][:6]) == f"Stopped {one['Id'][:12]} (tf).\n"
+    assert said("stop", one["Id"][:6]) == f"Stopped {one['Id'][:12]} ({TF}).\n"
     assert home.containers() == []

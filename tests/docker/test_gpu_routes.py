@@ -13,7 +13,7 @@ from homes import MODERN, Home
 from jupyter_client.manager import KernelManager
 from kernels import kernel, value
 
-from jupyter_tfcontainer.errors import GPURouteMissing, ImagePullFailed, TFContainerError
+from jupyter_tfcontainer.errors import EnvironmentInvalid, GPURouteMissing, ImagePullFailed, TFContainerError
 from jupyter_tfcontainer.manager import ContainerManager
 
 # No registry answers there.
@@ -80,6 +80,10 @@ def test_the_gpus_that_were_asked_for(engine: PrivateEngine, home: Home, way: st
     with kernel(home.add("cpu", MODERN, gpus="none")) as (_, client):
         # Unset, it would give a legacy CUDA image every GPU.
         assert value(client, "import os; print(os.environ['NVIDIA_VISIBLE_DEVICES'])") == "void"
+    # To this variable the runtime listens, whoever set it.
+    home.add("sly", MODERN, env={"NVIDIA_VISIBLE_DEVICES": "all"})
+    with pytest.raises(EnvironmentInvalid, match="env: NVIDIA_VISIBLE_DEVICES"), kernel("sly"):
+        pass
     assert engine.gpu_requests() == before
 
 
