@@ -35,7 +35,7 @@ COLOURS: dict[Level, str] = {"ok": "green", "warning": "yellow", "problem": "red
 # Bytes: the largest of TensorFlow's images takes about 7 GB unpacked, and a full disk stops more than a pull.
 ENOUGH, LITTLE = 10e9, 1e9
 ROUTES: dict[Route, str] = {
-    "cdi": "CDI, since the engine lists NVIDIA's devices",
+    "cdi": "CDI, since the engine knows devices of NVIDIA by it",
     "runtime": "the runtime nvidia, since the engine has it",
     "request": "a device request, since the engine lists neither CDI devices of NVIDIA nor a runtime nvidia",
 }
