@@ -19,6 +19,9 @@ from .containers import CONTAINER, find
 from .output import complain, size
 from .terminal import drive
 
+# Nothing in a kernel's container gains capabilities (no-new-privileges), and root's own are among them.
+ROOT = "as root, where the policy allows that (allow_root): what is root's in the image can be changed, and no more"
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
@@ -30,7 +33,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "and removed when the shell ends. The exit status is the shell's.",
     )
     shell.add_argument("container", metavar="CONTAINER", help=f"{CONTAINER}; or the name of any environment")
-    shell.add_argument("--root", action="store_true", help="as root, where the policy allows that (allow_root)")
+    shell.add_argument("--root", action="store_true", help=ROOT)
     shell.set_defaults(run=_shell)
 
     exec_ = commands.add_parser(
@@ -39,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Run a command in a container, as the kernel would: its user, its folder, its variables. Standard "
         "input, output and error are passed through, and so is the exit status.",
     )
-    exec_.add_argument("--root", action="store_true", help="as root, where the policy allows that (allow_root)")
+    exec_.add_argument("--root", action="store_true", help=ROOT)
     exec_.add_argument("container", metavar="CONTAINER", help=CONTAINER)
     exec_.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="program and its arguments")
     exec_.set_defaults(run=_exec, usage=exec_)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import pexpect
 import pytest
 from homes import MODERN, Home
 from jupyter_client.manager import KernelManager
@@ -20,6 +21,7 @@ from servers import OURS, Server, session
 from jupyter_tfcontainer.errors import PolicyRefused
 from jupyter_tfcontainer.policy import Policy
 
+PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 # No registry answers there: a pull would fail with another error.
 ABSENT = "127.0.0.1:1/tensorflow:1.2.1"
 # Each rule that holds for root as well: what an administrator says, and what a kernelspec says against it.
@@ -41,6 +43,11 @@ def refused_by(rule: str, said: str) -> None:
     assert f"ContainerManager.{rule} = " in said
     assert f"the policy of {os.uname().nodename} does not allow that" in said
     assert "jupyter_tfcontainer_config.json" in said
+
+
+def refused_by_default(rule: str, said: str) -> None:
+    """See that a sentence names a rule that nobody has set."""
+    assert f"ContainerManager.{rule} (set in no file, so it is the default)" in said
 
 
 @pytest.fixture
@@ -114,6 +121,67 @@ def test_jupyter_execute(ruled: Home, rule: str) -> None:
     assert not ruled.containers()
 
 
+def command(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run our command line."""
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        input=stdin,
+        timeout=60,
+        env={**os.environ, **variables},
+    )
+
+
+def refused_at_the_command(rule: str, *arguments: str, stdin: str = "") -> None:
+    """See that a command refuses, names the rule, and does nothing else."""
+    done = command(*arguments, stdin=stdin)
+    assert (done.returncode, done.stdout) == (1, "")
+    refused_by(rule, done.stderr)
+
+
+@EACH
+def test_the_command_line_starts_nothing(ruled: Home, rule: str) -> None:
+    """A kernelspec lying about, of which no container runs: `shell` would start one."""
+    # Somebody may test beside us, as the same user on the same engine.
+    name = ruled.add(f"tf-{os.getpid()}", ABSENT, **RULES[rule][1])
+    refused_at_the_command(rule, "shell", name)
+    assert not ruled.containers()
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in ("allowed_mount_roots", "max_containers")])
+def test_the_command_line_makes_nothing(ruled: Home, rule: str) -> None:
+    """On which folder an environment will work, and beside which containers, only a start tells."""
+    config = RULES[rule][1]
+    fields = [f"--set={name}={json.dumps(value)}" for name, value in config.items()]
+    # Whether the person insists is no matter.
+    refused_at_the_command(rule, "create", "--image", ABSENT, "--name", "made", "--force", *fields)
+    refused_at_the_command(rule, "copy", "tf", "made")
+    exported = command("export", "tf")
+    assert exported.returncode == 0
+    refused_at_the_command(rule, "import", "-", "--name", "made", stdin=exported.stdout)
+    assert not (ruled.data / "kernels" / "made").exists()
+
+
+def test_the_command_line_makes_nothing_with_a_mount_elsewhere(home: Home) -> None:
+    (home.workspace / "link").symlink_to("/etc")
+    home.configure(allowed_mount_roots=[str(home.root)])
+    for folder, allowed in ((home.workspace, True), (home.workspace / "link", False)):
+        fields = f'--set=mounts=[{{"source": "{folder}", "target": "/x"}}]'
+        arguments = ("create", "--image", ABSENT, "--name", f"made-{allowed}".lower(), fields)
+        if allowed:
+            assert command(*arguments).returncode == 0
+        else:
+            refused_at_the_command("allowed_mount_roots", *arguments)
+
+
+def test_without_an_engine_it_is_made_and_a_start_tells(home: Home) -> None:
+    home.configure(allowed_images=[])
+    nothing = f"unix://{home.root}/nothing.sock"
+    assert command("create", "--image", ABSENT, "--name", "made", DOCKER_HOST=nothing).returncode == 0
+
+
 @pytest.fixture
 def theirs(home: Home) -> Home:
     """A home of somebody who is not root."""
@@ -125,10 +193,53 @@ def theirs(home: Home) -> Home:
 def test_allow_root_for_somebody_who_is_not(theirs: Home, config: dict[str, Any]) -> None:
     theirs.add("tf", ABSENT, **config)
     said = execute(theirs, uid=UID)
-    assert "ContainerManager.allow_root = False (set in no file, so it is the default)" in said
+    refused_by_default("allow_root = False", said)
     # With that rule's leave, it gets as far as the image.
     theirs.configure(allow_root=True)
     assert "could not pull the image" in execute(theirs, uid=UID)
+
+
+def person_at(*arguments: str) -> list[str]:
+    """Our command line, run by somebody who is not root."""
+    return as_person([PROGRAM, *arguments], uid=UID, groups=(engine_group(),))
+
+
+def test_allow_root_at_the_command_line(theirs: Home) -> None:
+    """A shell, and an environment that is made."""
+    theirs.add("tf", MODERN)
+    for arguments in (
+        ("shell", "--root", "tf"),
+        ("create", "--image", ABSENT, "--name", "made", "--set", "user=root"),
+    ):
+        done = subprocess.run(person_at(*arguments), check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (1, "")
+        refused_by_default("allow_root = False", done.stderr)
+    assert not theirs.containers()
+
+
+def test_a_root_shell_for_somebody_who_is_not(theirs: Home) -> None:
+    """Beside a kernel that is them, where the policy allows that, and not where it does no longer."""
+    theirs.configure(allow_root=True)
+    theirs.add("tf", MODERN)
+    program, *arguments = person_at("shell", "--root", "tf")
+    terminal = pexpect.spawn(program, arguments, timeout=60, encoding="utf-8")
+    terminal.expect("# ")
+    terminal.sendline("echo I am $(id -u) at $HOME; touch /etc/made; stat -c 'is %u, made %U' /proc/1 /etc/made")
+    terminal.expect("I am 0 at /root")
+    terminal.expect(f"is {UID}, made .*made root")
+    said = subprocess.run(person_at("exec", "--root", "tf", "id", "-u"), check=True, text=True, stdout=subprocess.PIPE)
+    assert said.stdout == "0\n"
+    theirs.configure(allow_root=False)
+    for name in ("exec", "shell"):
+        words = [name, "--root", "tf", *(["id"] if name == "exec" else [])]
+        done = subprocess.run(person_at(*words), check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (1, "")
+        refused_by("allow_root", done.stderr)
+    terminal.sendline("exit 3")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 3
+    assert not theirs.containers()
 
 
 def test_root_inside_for_somebody_who_is_not(theirs: Home) -> None:
