@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from http import HTTPStatus
 from pathlib import Path
@@ -88,6 +89,21 @@ class ContainerLogsHandler(TFContainerAPIHandler):
         self.finish({"id": container_id, "log": log})
 
 
+class ContainerStatsHandler(TFContainerAPIHandler):
+    """What containers use: all of them in one answer, so that one that goes meanwhile is not a request that fails."""
+
+    _track_activity = False
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer with the figures of each that runs, at this time."""
+        manager, call = self.manager, self.manager.threads.call
+        ids = await call(manager.running_ids)
+        found = await asyncio.gather(*(call(manager.figures, one) for one in ids))
+        self.finish(json.dumps([figures for figures in found if figures]))
+
+
 class ContainerRestartHandler(TFContainerAPIHandler):
     """The kernel of one container, anew."""
 
@@ -114,6 +130,7 @@ _CONTAINER_ID = r"([0-9a-f]{64})"
 
 default_handlers = [
     (rf"{BASE}/containers", ContainersHandler),
+    (rf"{BASE}/containers/stats", ContainerStatsHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}", ContainerHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}/logs", ContainerLogsHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}/restart-fresh", ContainerRestartHandler),
