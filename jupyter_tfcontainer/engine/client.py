@@ -168,6 +168,17 @@ class Engine:
         except NotFound:
             return None  # another engine's
 
+    def ping(self) -> None:
+        """See that it still answers.
+
+        Raises
+        ------
+        EngineNotFound, EngineFailed
+            with what to do
+        """
+        with self._door():
+            self._api.ping()
+
     def close(self) -> None:
         """Give the connections back."""
         self._api.close()

@@ -12,6 +12,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from .. import environments
+from ..errors import EngineError
 from ..provisioner import TFContainerProvisioner
 from .base import BASE, TFContainerAPIHandler
 
@@ -97,10 +98,13 @@ class ContainerStatsHandler(TFContainerAPIHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Answer with the figures of each that runs, at this time."""
+        """Answer with the figures of each that runs, at this time; nothing runs where there is no engine."""
         manager, call = self.manager, self.manager.threads.call
-        ids = await call(manager.running_ids)
-        found = await asyncio.gather(*(call(manager.figures, one) for one in ids))
+        try:
+            ids = await call(manager.running_ids)
+            found = await asyncio.gather(*(call(manager.figures, one) for one in ids))
+        except EngineError:
+            found = []
         self.finish(json.dumps([figures for figures in found if figures]))
 
 

@@ -65,6 +65,8 @@ async def test_missing_engine_is_an_answer_here_and_an_error_elsewhere(no_engine
     assert (model["state"], model["reason"]) == ("missing", "EngineNotFound")
     assert f"{server.home.root}/nothing" in model["message"]
     refused(await server.ask("GET", CONTAINERS), 503, f"{server.home.root}/nothing", "EngineNotFound")
+    # A page asks for these all the time.
+    assert await server.get(f"{CONTAINERS}/stats") == []
     answer = await server.ask("POST", CONTAINERS, {"environment": "tf"})
     refused(answer, 503, f"{server.home.root}/nothing", "EngineNotFound")
 
