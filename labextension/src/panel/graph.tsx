@@ -13,13 +13,13 @@ export interface IGraphProps {
   /** Drawn as a line of its own; null if there is none. */
   limit: number | null;
   /** The top, if no value and no limit is higher. */
-  atLeast: number;
+  floor: number;
 }
 
 /** The course of something over the last two minutes. */
-export function Graph({ label, points, limit, atLeast }: IGraphProps): React.JSX.Element {
+export function Graph({ label, points, limit, floor }: IGraphProps): React.JSX.Element {
   const end = points.at(-1)?.[0] ?? 0;
-  const top = Math.max(atLeast, limit ?? 0, ...points.map(([, value]) => value)) * 1.1;
+  const top = Math.max(floor, limit ?? 0, ...points.map(([, value]) => value)) * 1.1;
   const x = (time: number) => WIDTH * (1 - (end - time) / WINDOW);
   const y = (value: number) => HEIGHT * (1 - value / top);
   const line = points.map(([time, value]) => `${x(time).toFixed(1)},${y(value).toFixed(1)}`);

@@ -205,7 +205,7 @@ function Usage({
           label={trans.__('Memory in the last two minutes, now %1', of)}
           points={memoryPoints}
           limit={memoryLimit}
-          atLeast={2 ** 26}
+          floor={2 ** 26}
         />
       </dd>
       <dd>{of}</dd>
@@ -215,7 +215,7 @@ function Usage({
           label={trans.__('CPU in the last two minutes, now %1', ofProcessors)}
           points={cpuPoints}
           limit={cpuLimit}
-          atLeast={1}
+          floor={1}
         />
       </dd>
       <dd>{ofProcessors}</dd>
