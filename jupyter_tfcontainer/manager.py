@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ from .engine import Engine, candidates, connect, labels
 from .engine.execs import Exec
 from .environments import Environment
 from .errors import (
+    ContainerEnded,
     ContainerError,
     ContainerNotFound,
     EngineNotSupported,
@@ -679,6 +681,17 @@ class ContainerManager(SingletonConfigurable):
             when there is none of that id, or it is not this user's
         """
         return self.engine.logs(self.get(container_id)["id"], tail)
+
+    def running_ids(self) -> builtins.list[str]:
+        """The ids of the containers of this user that run."""
+        return [one["Id"] for one in self.engine.list(os.getuid()) if one["State"] == "running"]
+
+    def figures(self, container_id: str) -> dict[str, Any] | None:
+        """What one of them uses at this time; None once it is gone."""
+        try:
+            return self.engine.figures(container_id)
+        except (ContainerNotFound, ContainerEnded):
+            return None
 
     def follow_logs(self, container_id: str, tail: int) -> Iterator[str]:
         """The same, and what it prints from then on, until it ends."""

@@ -89,7 +89,12 @@ def create(name: str, change: Change, specs: KernelSpecManager, review: Review =
         naming the field
     """
     _check_name(name, specs)
-    spec = {
+    return _make(name, _plain(name), change, {}, None, review)
+
+
+def _plain(name: str) -> Model:
+    """The kernelspec of an environment of which nothing is known yet."""
+    return {
         "argv": ARGV,
         "display_name": name,
         "language": "python",
@@ -97,7 +102,31 @@ def create(name: str, change: Change, specs: KernelSpecManager, review: Review =
         "interrupt_mode": "signal",
         "metadata": {"debugger": False, "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": {}}},
     }
-    return _make(name, spec, change, {}, None, review)
+
+
+def check(name: str, change: Change, specs: KernelSpecManager, *, new: bool) -> Environment:
+    """What :func:`create` or :func:`change` would make of it, by the same rules; nothing is written.
+
+    Parameters
+    ----------
+    name
+        of the kernelspec
+    change
+        what it is to be
+    specs
+        the kernelspecs that there are
+    new
+        whether it is to be made
+
+    Raises
+    ------
+    EnvironmentExists, EnvironmentNotFound, EnvironmentReadOnly, EnvironmentInvalid
+        as those do
+    """
+    if new:
+        _check_name(name, specs)
+        return _checked(name, _changed(_plain(name), change, _merged({}, change.secrets)))
+    return _checked(name, _changed(_read(_own(name, specs)), change, _merged(_secrets(name), change.secrets)))
 
 
 def copy(

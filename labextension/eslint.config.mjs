@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint';
 export default defineConfig(
   globalIgnores(['lib/', 'node_modules/', '.yarn/']),
   {
-    files: ['src/**/*.ts', 'test/**/*.ts', 'vitest.config.ts'],
+    files: ['src/**/*.{ts,tsx}', 'test/**/*.ts', 'vitest.config.ts'],
     extends: [
       eslint.configs.recommended,
       tseslint.configs.strictTypeChecked,
@@ -35,7 +35,7 @@ export default defineConfig(
     }
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     plugins: { jupyter },
     extends: [jupyter.configs.recommended]
   },

@@ -97,6 +97,70 @@ async def test_made_and_seen_at_once(server: Server) -> None:
     assert not [path.name for path in (server.home.data / "tfcontainer").iterdir()]
 
 
+async def draft(server: Server, name: str, *, new: bool = True, **more: Any) -> Any:
+    """What would come of it."""
+    answer = await server.ask("POST", f"{OURS}/drafts", {"name": name, "new": new, "config": {}, **more})
+    assert answer.status == 200, answer
+    return answer.model
+
+
+async def test_a_draft_is_what_it_would_become(server: Server) -> None:
+    fields: dict[str, Any] = {"display_name": "Mine", "config": {"image": IMAGE, "memory": "1g"}, "env": {"A": "b"}}
+    would = await draft(server, "mine", **fields)
+    assert (would["problem"], would["refused"]) == (None, None)
+    assert not (server.home.data / "kernels" / "mine").exists()
+    assert would["environment"] == await make(server, **fields)
+    # Of the one that there is now, what is not named stays.
+    changed = await draft(server, "mine", new=False, config={"memory": None})
+    assert changed["environment"] == {**would["environment"], "memory": None}
+    assert await server.get(f"{ALL}/mine") == would["environment"]
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "new", "words"),
+    [
+        ("x", {}, True, "lacks the field image"),
+        ("x", {"image": IMAGE, "memory": "much"}, True, "memory: 'much'"),
+        ("X", {"image": IMAGE}, True, "'X' is not possible"),
+        ("mine", {"image": IMAGE}, True, "kernelspec named mine already"),
+        ("mine", {"cpus": "all"}, False, "cpus: 'all'"),
+        ("none", {}, False, "named none"),
+        ("shipped", {}, False, "not your own"),
+    ],
+)
+async def test_what_is_wrong_with_a_draft(
+    shared: Path, server: Server, name: str, config: dict[str, Any], new: bool, words: str
+) -> None:
+    await make(server)
+    would = await draft(server, name, new=new, config=config)
+    assert would["environment"] is None
+    assert words in would["problem"]
+
+
+@pytest.fixture
+def ruled(home: Home) -> None:
+    home.configure(allowed_images=["tensorflow/*"])
+
+
+async def test_a_draft_says_what_the_policy_will_say(ruled: None, server: Server) -> None:
+    would = await draft(server, "mine", config={"image": IMAGE})
+    assert would["environment"]["image"] == IMAGE
+    assert "allowed_images" in would["refused"]
+
+
+async def test_what_the_catalog_knows_of_an_environment(server: Server) -> None:
+    unknown = await make(server)
+    assert (unknown["catalog"], unknown["verdict"]) == (None, None)
+    known = await make(server, "cpu", config={"image": "tensorflow/tensorflow:1.2.1-py3"})
+    assert (known["catalog"]["tensorflow"], known["catalog"]["python"]) == ("1.2.1", "3.5")
+    assert known["verdict"]["word"] == "works"
+    # No card is shown here, and yet the engine may have a way to one.
+    card = await make(server, "gpu", config={"image": "tensorflow/tensorflow:1.2.1-gpu-py3", "gpus": "all"})
+    assert card["catalog"]["cuda"]["version"] == "8.0"
+    assert card["verdict"]["word"] == "warns"
+    assert await server.get(ALL) == [known, card, unknown]
+
+
 @pytest.mark.parametrize(("gpus", "device"), [("none", "cpu"), ("all", "gpu"), (2, "gpu")])
 def test_logos_are_the_devices(home: Home, specs: KernelSpecManager, gpus: Any, device: str) -> None:
     store.create("mine", Change(config={"image": IMAGE, "gpus": gpus}), specs)

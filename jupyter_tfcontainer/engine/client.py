@@ -33,7 +33,7 @@ from ..errors import (
     ImageMissing,
     TFContainerError,
 )
-from . import gpu, inside, labels, podman
+from . import figures, gpu, inside, labels, podman
 from .discovery import PODMAN, Address
 from .execs import Exec
 from .facts import EngineFacts
@@ -168,6 +168,17 @@ class Engine:
         except NotFound:
             return None  # another engine's
 
+    def ping(self) -> None:
+        """See that it still answers.
+
+        Raises
+        ------
+        EngineNotFound, EngineFailed
+            with what to do
+        """
+        with self._door():
+            self._api.ping()
+
     def close(self) -> None:
         """Give the connections back."""
         self._api.close()
@@ -274,6 +285,22 @@ class Engine:
         """What the engine knows of a container."""
         with self._door():
             return cast("Model", self._api.inspect_container(container))
+
+    def figures(self, container: str) -> Model:
+        """What a container that runs uses at this time.
+
+        Raises
+        ------
+        ContainerEnded
+            when it does not run
+        """
+        inspected = self.inspect(container)
+        if not inspected["State"]["Running"]:
+            raise ContainerEnded(f"The container does not run on {self.facts.host} any more.")
+        with self._door():
+            # The engine's other way takes a second or two: it waits for its next turn.
+            stats = self._api.stats(container, stream=False, one_shot=True)
+        return figures.read(stats, inspected, self.facts.memory)
 
     def list(self, owner: int) -> list[Model]:
         """The containers of ours, running or not, that a user started."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +12,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from .. import environments
+from ..errors import EngineError
 from ..provisioner import TFContainerProvisioner
 from .base import BASE, TFContainerAPIHandler
 
@@ -88,6 +90,24 @@ class ContainerLogsHandler(TFContainerAPIHandler):
         self.finish({"id": container_id, "log": log})
 
 
+class ContainerStatsHandler(TFContainerAPIHandler):
+    """What containers use: all of them in one answer, so that one that goes meanwhile is not a request that fails."""
+
+    _track_activity = False
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer with the figures of each that runs, at this time; nothing runs where there is no engine."""
+        manager, call = self.manager, self.manager.threads.call
+        try:
+            ids = await call(manager.running_ids)
+            found = await asyncio.gather(*(call(manager.figures, one) for one in ids))
+        except EngineError:
+            found = []
+        self.finish(json.dumps([figures for figures in found if figures]))
+
+
 class ContainerRestartHandler(TFContainerAPIHandler):
     """The kernel of one container, anew."""
 
@@ -114,6 +134,7 @@ _CONTAINER_ID = r"([0-9a-f]{64})"
 
 default_handlers = [
     (rf"{BASE}/containers", ContainersHandler),
+    (rf"{BASE}/containers/stats", ContainerStatsHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}", ContainerHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}/logs", ContainerLogsHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}/restart-fresh", ContainerRestartHandler),

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from ..engine import Engine
 from ..errors import EngineError
 from .base import BASE, TFContainerAPIHandler
 
@@ -22,11 +23,17 @@ class EngineHandler(TFContainerAPIHandler):
     async def get(self) -> None:
         """Answer with the engine's facts. That there is none is an answer as well, not an error."""
         try:
-            engine = await self.manager.threads.call(lambda: self.manager.engine)
+            engine = await self.manager.threads.call(self._answering)
         except EngineError as error:
             self.finish({"state": "missing", "message": str(error), "reason": error.reason})
         else:
             self.finish({"state": "ready", **asdict(engine.facts)})
+
+    def _answering(self) -> Engine:
+        engine = self.manager.engine
+        # It was found when first asked for, and may have been stopped since.
+        engine.ping()
+        return engine
 
 
 default_handlers = [(rf"{BASE}/engine", EngineHandler)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from http import HTTPStatus
 from typing import Any
 
@@ -11,10 +12,10 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from .. import environments, store
+from .. import catalog, environments, machine, preflight, store
 from ..engine import Engine
 from ..environments import Environment
-from ..errors import EngineError, EnvironmentInvalid
+from ..errors import EngineError, EnvironmentInvalid, GPUNotFound, TFContainerError
 from ..events import ENVIRONMENTS
 from ..offers import offer
 from ..store import Change
@@ -54,7 +55,7 @@ class _Handler(TFContainerAPIHandler):
         self.tell(environment.name, "created")
         self.set_status(HTTPStatus.CREATED)
         self.set_header("Location", url_path_join(self.base_url, BASE, "environments", environment.name))
-        self.finish(store.model(environment, self.kernel_spec_manager))
+        self.finish(described(store.model(environment, self.kernel_spec_manager)))
 
 
 class EnvironmentsHandler(_Handler):
@@ -66,8 +67,7 @@ class EnvironmentsHandler(_Handler):
     @authorized
     async def get(self) -> None:
         """Answer with a model of each; one that cannot be read has its error in place of its fields."""
-        models = await self.manager.threads.call(store.models, self.kernel_spec_manager)
-        self.finish(json.dumps(models))
+        self.finish(json.dumps(await self.manager.threads.call(_models, self.kernel_spec_manager)))
 
     @web.authenticated
     @authorized
@@ -132,6 +132,43 @@ class EnvironmentHandler(_Handler):
         self.finish()
 
 
+class DraftsHandler(_Handler):
+    """What an environment would be, for a page where it is being written."""
+
+    _track_activity = False
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Answer with what would come of making it, or of changing the one of that name; nothing is written.
+
+        What is wrong with it is an answer as well: it is asked at every letter.
+        """
+        body, specs, call = (
+            self.body(name=str, config=dict, new=bool),
+            self.kernel_spec_manager,
+            self.manager.threads.call,
+        )
+        change = self.change(body, "name", "new")
+        try:
+            environment = await call(store.check, body["name"], change, specs, new=body["new"])
+        except TFContainerError as error:
+            self.finish({"environment": None, "problem": str(error), "refused": None})
+            return
+        refused = await call(self._refusal, environment)
+        model = {**environment.model(), "own": True, "hidden": False}
+        self.finish({"environment": await call(described, model), "problem": None, "refused": refused})
+
+    def _refusal(self, environment: Environment) -> str | None:
+        try:
+            self.manager.review(environment)
+        except EngineError:
+            return None  # that there is no engine is said elsewhere
+        except TFContainerError as error:
+            return str(error)
+        return None
+
+
 class EnvironmentCopyHandler(_Handler):
     """A copy of one environment."""
 
@@ -168,13 +205,34 @@ def _digest(engine: Engine, environment: Environment) -> str | None:
     return store.digest(environment.image, engine.image(environment.image))
 
 
+def described(model: dict[str, Any]) -> dict[str, Any]:
+    """The model of an environment, with what the catalog knows of its image, and whether that runs here."""
+    environment = Environment(**{name: model[name] for name in ("name", "display_name", "image", "gpus")})
+    image = catalog.load().of_image(environment.image)
+    return {**model, "catalog": image.model() if image else None, "verdict": _verdict(environment)}
+
+
+def _verdict(environment: Environment) -> dict[str, Any] | None:
+    try:
+        found = preflight.verdict(environment, machine.read(), platform.node())
+    except GPUNotFound as error:
+        reason = {"code": "card-missing", "sentence": str(error), "figures": {}}
+        return {"word": "cannot", "reasons": [reason], "cards": [], "instead": []}
+    return found.model() if found else None
+
+
+def _models(specs: KernelSpecManager) -> list[dict[str, Any]]:
+    return [model if "error" in model else described(model) for model in store.models(specs)]
+
+
 def _model(name: str, specs: KernelSpecManager) -> dict[str, Any]:
-    return store.model(environments.find(name, specs), specs)
+    return described(store.model(environments.find(name, specs), specs))
 
 
 _NAME = r"([\w.-]+)"
 
 default_handlers = [
+    (rf"{BASE}/drafts", DraftsHandler),
     (rf"{BASE}/environments", EnvironmentsHandler),
     (rf"{BASE}/environments/{_NAME}", EnvironmentHandler),
     (rf"{BASE}/environments/{_NAME}/copy", EnvironmentCopyHandler),

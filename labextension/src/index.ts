@@ -8,6 +8,7 @@ import { showCaveats } from './caveatsdialog';
 import { showLog } from './logdialog';
 import { type IKernelspec, MissingEnvironments } from './missing';
 import { KernelNotifications } from './notifications';
+import { panelPlugin } from './panel/plugin';
 import { RestAPI } from './restapi';
 import { Texts } from './texts';
 
@@ -88,4 +89,4 @@ const missingEnvironments: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [plugin, missingEnvironments];
+export default [plugin, missingEnvironments, panelPlugin];

@@ -2,7 +2,7 @@ import type { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputi
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 
-import type { Device, ICatalog, RestAPI } from './restapi';
+import type { Device, ICatalog, IImage } from './restapi';
 import type { Texts } from './texts';
 
 /** As our environments are named: `tf-1.2.1-gpu`, `TF 1.2.1 GPU`. */
@@ -28,6 +28,11 @@ export interface IWanted {
 export function wanted(name: string, displayName: string): IWanted | null {
   const [, tensorflow, device] = ENVIRONMENT.exec(name) ?? ENVIRONMENT.exec(displayName) ?? [];
   return tensorflow && device ? { tensorflow, device: device.toLowerCase() as Device } : null;
+}
+
+/** What is used of the catalog. */
+export interface IRelease extends Pick<ICatalog, 'best'> {
+  images: Pick<IImage, 'reference' | 'verdict'>[];
 }
 
 /** Offers to make the environment that a notebook was written in, where it is not there. */
@@ -106,7 +111,10 @@ export class MissingEnvironments {
 
 export namespace MissingEnvironments {
   export interface IOptions {
-    api: Pick<RestAPI, 'release' | 'createEnvironment'>;
+    api: {
+      release: (tensorflow: string) => Promise<IRelease>;
+      createEnvironment: (tensorflow: string, device: Device) => Promise<{ name: string }>;
+    };
     kernelspecs: KernelSpec.IManager;
     texts: Texts;
     /** JupyterLab's own questions. */
@@ -134,7 +142,7 @@ function rejectDialogs(): void {
 }
 
 /** What to offer: what the notebook asks for or, if that cannot run here, the same for the processor. */
-function choose(asked: IWanted, catalog: ICatalog): IOffer | null {
+function choose(asked: IWanted, catalog: IRelease): IOffer | null {
   const find = (device: Device) =>
     catalog.images.find(each => each.reference === catalog.best[device]);
   const image = find(asked.device);

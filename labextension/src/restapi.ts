@@ -1,19 +1,100 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
+import type { PartialJSONObject } from '@lumino/coreutils';
 
-/** What can be asked of the server. */
+/** What can be asked of the server. Names and fields are those of `openapi.yaml`. */
 export class RestAPI {
   constructor(readonly settings: ServerConnection.ISettings) {}
 
+  engine(): Promise<Engine> {
+    return this._ask('engine');
+  }
+
+  machine(): Promise<IMachine> {
+    return this._ask('machine');
+  }
+
+  catalog(): Promise<ICatalog> {
+    return this._ask('catalog');
+  }
+
   /** The images of a release, each with its verdict on this machine. */
-  async release(tensorflow: string): Promise<ICatalog> {
-    return (await this._ask(`catalog?${new URLSearchParams({ tensorflow })}`)) as ICatalog;
+  release(tensorflow: string): Promise<ICatalog> {
+    return this._ask(`catalog?${String(new URLSearchParams({ tensorflow }))}`);
+  }
+
+  environments(): Promise<AnyEnvironment[]> {
+    return this._ask('environments');
   }
 
   /** Make the environment of a release. */
-  async createEnvironment(tensorflow: string, device: Device): Promise<IEnvironment> {
-    const init = { method: 'POST', body: JSON.stringify({ tensorflow, device }) };
-    return (await this._ask('environments', init)) as IEnvironment;
+  createEnvironment(tensorflow: string, device: Device): Promise<IEnvironment> {
+    return this._post('environments', { tensorflow, device });
+  }
+
+  /** Make an environment as it is described. */
+  makeEnvironment(name: string, fields: IFields): Promise<IEnvironment> {
+    return this._post('environments', { name, ...fields });
+  }
+
+  /** Make an environment from an export. */
+  importEnvironment(document: unknown): Promise<IEnvironment> {
+    return this._post('environments', { document });
+  }
+
+  /** What would come of making or changing an environment. */
+  draft(name: string, isNew: boolean, fields: IFields): Promise<IDraft> {
+    return this._post('drafts', { name, new: isNew, ...fields });
+  }
+
+  changeEnvironment(name: string, change: IFields | { hidden: boolean }): Promise<IEnvironment> {
+    return this._ask(`environments/${name}`, { method: 'PATCH', body: JSON.stringify(change) });
+  }
+
+  copyEnvironment(name: string, copy: string, displayName: string): Promise<IEnvironment> {
+    return this._post(`environments/${name}/copy`, { name: copy, display_name: displayName });
+  }
+
+  exportEnvironment(name: string): Promise<PartialJSONObject> {
+    return this._ask(`environments/${name}/export`);
+  }
+
+  /** Delete an environment, or hide one that is not the person's own. */
+  deleteEnvironment(name: string): Promise<void> {
+    return this._ask(`environments/${name}`, { method: 'DELETE' });
+  }
+
+  containers(): Promise<IContainer[]> {
+    return this._ask('containers');
+  }
+
+  /** What each container uses at this time. */
+  stats(): Promise<IStats[]> {
+    return this._ask('containers/stats');
+  }
+
+  /** The last lines of a container's log. */
+  async log(id: string): Promise<string> {
+    return (await this._ask<{ log: string }>(`containers/${id}/logs?tail=1000`)).log;
+  }
+
+  /** Start a container that the next kernel of its environment takes. */
+  startAhead(environment: string): Promise<IContainer> {
+    return this._post('containers', { environment });
+  }
+
+  /** Restart the kernel of a container in a new one. */
+  restartFresh(id: string): Promise<IContainer> {
+    return this._post(`containers/${id}/restart-fresh`);
+  }
+
+  /** Remove a container, and its kernel with it. */
+  removeContainer(id: string): Promise<void> {
+    return this._ask(`containers/${id}`, { method: 'DELETE' });
+  }
+
+  private _post<T>(path: string, body?: unknown): Promise<T> {
+    return this._ask(path, { method: 'POST', body: JSON.stringify(body ?? {}) });
   }
 
   /**
@@ -21,38 +102,99 @@ export class RestAPI {
    *
    * @throws RequestError with the server's sentence.
    */
-  private async _ask(path: string, init: RequestInit = {}): Promise<unknown> {
+  private async _ask<T>(path: string, init: RequestInit = {}): Promise<T> {
     const url = URLExt.join(this.settings.baseUrl, 'api/tfcontainer', path);
     const response = await ServerConnection.makeRequest(url, init, this.settings);
     const failure = `${String(response.status)} ${response.statusText}`;
     const text = await response.text();
+    if (response.ok && text === '') {
+      return undefined as T;
+    }
     let model: unknown;
     try {
       model = JSON.parse(text);
     } catch {
       // A server without the extension answers with a page.
-      throw new RequestError(failure);
+      throw new RequestError(failure, response.status);
     }
     if (!response.ok) {
       const { message } = model as { message?: unknown };
-      throw new RequestError(typeof message === 'string' ? message : failure);
+      throw new RequestError(typeof message === 'string' ? message : failure, response.status);
     }
-    return model;
+    return model as T;
   }
 }
 
 /** The server refused, or could not be understood. */
-export class RequestError extends Error {}
+export class RequestError extends Error {
+  constructor(
+    message: string,
+    readonly status: number
+  ) {
+    super(message);
+  }
+}
 
 export type Device = 'cpu' | 'gpu';
 
-export interface IImage {
+export interface IEngine {
+  state: 'ready';
+  kind: 'docker' | 'podman';
+  version: string;
+  host: string;
+  rootless: boolean;
+  operating_system: string;
+  architecture: string;
+  cpus: number;
+  memory: number;
+}
+
+/** Why there is no engine. */
+export interface IMissingEngine {
+  state: 'missing';
+  message: string;
+}
+
+export type Engine = IEngine | IMissingEngine;
+
+export interface ICard {
+  index: number;
+  uuid: string;
+  name: string;
+  compute_capability: [number, number];
+  /** In bytes. */
+  memory: number;
+}
+
+export interface IMachine {
+  architecture: string;
+  /** Null where that is not known. */
+  avx: boolean | null;
+  driver: string | null;
+  /** Why the cards could not be read. */
+  problem: string | null;
+  cards: ICard[];
+}
+
+export interface IVerdict {
+  word: 'works' | 'warns' | 'cannot';
+  /** The gravest first; English sentences. */
+  reasons: { sentence: string }[];
+}
+
+export interface IKnownImage {
   reference: string;
-  verdict: {
-    word: 'works' | 'warns' | 'cannot';
-    /** The gravest first; English sentences. */
-    reasons: { sentence: string }[];
-  };
+  tensorflow: string | null;
+  device: Device;
+  python: string | null;
+  jupyter: boolean | null;
+  cuda: { version: string } | null;
+  cudnn: string | null;
+  minimum_driver: string | null;
+}
+
+export interface IImage extends IKnownImage {
+  verdict: IVerdict;
 }
 
 export interface ICatalog {
@@ -61,7 +203,84 @@ export interface ICatalog {
   best: Record<Device, string | null>;
 }
 
-export interface IEnvironment {
+export interface IMount {
+  source: string;
+  target: string;
+  read_only: boolean;
+}
+
+interface IAnyEnvironment {
   name: string;
   display_name: string;
+  /** Whether it is the person's, to be changed and deleted. */
+  own: boolean;
+  /** Whether launchers leave it out. */
+  hidden: boolean;
+}
+
+/** One that cannot be read. */
+export interface IUnreadableEnvironment extends IAnyEnvironment {
+  error: string;
+}
+
+export interface IEnvironment extends IAnyEnvironment {
+  image: string;
+  gpus: 'all' | 'none' | number | string[];
+  memory: number | null;
+  cpus: number | null;
+  shm_size: number;
+  network: string;
+  pull_policy: string;
+  user: string;
+  mounts: IMount[];
+  ports: number[];
+  preload: string[];
+  /** The names of its variables. */
+  env: string[];
+  /** What is known of its image. */
+  catalog: IKnownImage | null;
+  verdict: IVerdict | null;
+}
+
+export type AnyEnvironment = IEnvironment | IUnreadableEnvironment;
+
+/** What is said of an environment where it is made or changed. */
+export interface IFields {
+  display_name?: string;
+  config: PartialJSONObject;
+  env?: Record<string, string | null>;
+}
+
+export interface IDraft {
+  environment: IEnvironment | null;
+  problem: string | null;
+  /** Why it could be made and yet may not run. */
+  refused: string | null;
+}
+
+export interface IContainer {
+  id: string;
+  environment: string;
+  display_name: string;
+  image: string;
+  python: string;
+  workspace: string;
+  /** The notebook's path on the host; empty where that is not known. */
+  notebook: string;
+  created: string;
+  kernel: { id: string; ready: boolean } | null;
+  state: 'running' | 'standby' | 'idle' | 'elsewhere' | 'ended';
+}
+
+export interface IStats {
+  id: string;
+  /** By the engine's clock, in seconds. */
+  time: number;
+  memory: number;
+  memory_limit: number | null;
+  /** Since the container's start. */
+  cpu_seconds: number;
+  /** In processors. */
+  cpu_limit: number | null;
+  pids: number;
 }

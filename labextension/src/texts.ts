@@ -1,5 +1,6 @@
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 
+import { bytes, memory, percent } from './format';
 import type { IKernelDead, IKernelStarting, IPullProgress } from './tokens';
 
 /** JupyterLab cuts a notification's message after this many characters. */
@@ -10,11 +11,14 @@ const LONGEST_NAME = 40;
 
 /** The sentences of the notifications, in the reader's language. */
 export class Texts {
+  /** The reader's language; undefined for that of the browser. */
+  readonly locale: string | undefined;
+
   constructor(translator: ITranslator) {
     this._trans = translator.load('jupyter_tfcontainer');
-    // JupyterLab 4.2 has no such property; undefined is the language of the browser.
+    // JupyterLab 4.2 has no such property.
     const { languageCode } = translator as Partial<ITranslator>;
-    this._locale = languageCode?.replace('_', '-');
+    this.locale = languageCode?.replace('_', '-');
   }
 
   /** What a kernel that starts slowly is busy with. */
@@ -178,7 +182,7 @@ export class Texts {
       return trans.__(
         'Starting %1: pulling its image, %2 (%3 of %4 layers)',
         name,
-        this._bytes(current),
+        bytes(current, this.locale),
         layers_done,
         layers
       );
@@ -186,44 +190,18 @@ export class Texts {
     return trans.__(
       'Starting %1: pulling its image, %2: %3 of %4 (%5 of %6 layers)',
       name,
-      this._percent(Math.min(current / total, 1)),
-      this._bytes(current),
-      this._bytes(total),
+      percent(Math.min(current / total, 1), this.locale),
+      bytes(current, this.locale),
+      bytes(total, this.locale),
       layers_done,
       layers
     );
   }
 
-  private _percent(share: number): string {
-    // Rounded down: 100 % is for what is done.
-    return (Math.floor(share * 100) / 100).toLocaleString(this._locale, {
-      style: 'percent'
-    });
-  }
-
-  private _bytes(count: number): string {
-    const [unit, size] =
-      count < 1e6 ? ['kilobyte', 1e3] : count < 1e9 ? ['megabyte', 1e6] : ['gigabyte', 1e9];
-    return (count / size).toLocaleString(this._locale, {
-      style: 'unit',
-      unit,
-      maximumFractionDigits: unit === 'gigabyte' ? 2 : 0
-    });
-  }
-
   private readonly _trans: TranslationBundle;
-  private readonly _locale: string | undefined;
 }
 
 /** Shorten a text that somebody else wrote. */
 function cut(text: string, longest: number): string {
   return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
-}
-
-/** An amount of memory in powers of 1024, as limits are given. */
-function memory(bytes: number): string {
-  const mebibytes = bytes / 2 ** 20;
-  return mebibytes < 1024
-    ? `${mebibytes.toFixed(0)} MiB`
-    : `${(mebibytes / 1024).toFixed(1).replace('.0', '')} GiB`;
 }

@@ -1,6 +1,9 @@
 /** The schema of the events that tell what a kernel's container does. */
 export const KERNEL_STATE = 'https://events.jupyter.org/jupyter_tfcontainer/kernel_state/v1';
 
+/** The schema of the events that tell that the list of environments is not what it was. */
+export const ENVIRONMENTS = 'https://events.jupyter.org/jupyter_tfcontainer/environments/v1';
+
 /** How far a pull is. */
 export interface IPullProgress {
   /** Bytes that are here. */

@@ -4,8 +4,8 @@ import type { KernelSpec } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { MissingEnvironments, wanted } from '../src/missing';
-import type { ICatalog } from '../src/restapi';
+import { MissingEnvironments, wanted, type IRelease } from '../src/missing';
+
 import { Texts } from '../src/texts';
 
 describe('wanted', () => {
@@ -34,7 +34,7 @@ describe('MissingEnvironments', () => {
     session: null
   } as unknown as ISessionContext;
   const api = {
-    release: vi.fn<(tensorflow: string) => Promise<ICatalog>>(),
+    release: vi.fn<(tensorflow: string) => Promise<IRelease>>(),
     createEnvironment: vi.fn()
   };
   const kernelspecs = {

@@ -65,6 +65,8 @@ async def test_missing_engine_is_an_answer_here_and_an_error_elsewhere(no_engine
     assert (model["state"], model["reason"]) == ("missing", "EngineNotFound")
     assert f"{server.home.root}/nothing" in model["message"]
     refused(await server.ask("GET", CONTAINERS), 503, f"{server.home.root}/nothing", "EngineNotFound")
+    # A page asks for these all the time.
+    assert await server.get(f"{CONTAINERS}/stats") == []
     answer = await server.ask("POST", CONTAINERS, {"environment": "tf"})
     refused(answer, 503, f"{server.home.root}/nothing", "EngineNotFound")
 
@@ -169,6 +171,28 @@ async def test_logs(server: Server) -> None:
         refused(await server.ask("GET", path, tail=tail), 400, "from 1 to 10000", None)
 
 
+async def stats(server: Server, container: str) -> Any:
+    """What one container uses. Somebody may have others on the same engine."""
+    (mine,) = [one for one in await server.get(f"{CONTAINERS}/stats") if one["id"] == container]
+    return mine
+
+
+async def test_stats(server: Server) -> None:
+    server.home.add("tf", MODERN, memory="512m", cpus=1.5)
+    kernel = await server.start("tf")
+    container = (await server.container())["id"]
+    before = await stats(server, container)
+    assert (before["memory_limit"], before["cpu_limit"]) == (512 * 1024**2, 1.5)
+    assert before["pids"] > 1
+    async with server.page(kernel) as page:
+        await page.value("import time; kept = bytearray(b'x') * 100_000_000; end = time.process_time() + 1")
+        await page.value("while time.process_time() < end: pass")
+    after = await stats(server, container)
+    assert 90_000_000 < after["memory"] - before["memory"] < 200_000_000
+    # The second that it took is in the whole, and it had one and a half processors at most.
+    assert 1 <= after["cpu_seconds"] - before["cpu_seconds"] < 1.6 * (after["time"] - before["time"])
+
+
 async def test_restart_in_a_fresh_container(server: Server) -> None:
     """Clients stay connected: what they ask and hear next is the new kernel's."""
     server.home.add("tf", MODERN)
@@ -221,7 +245,12 @@ async def test_containers_of_others(server: Server) -> None:
         for owner in (str(os.getuid() + 1), None):
             names = {labels.FOLDER: str(server.home.root / "foreign"), **({labels.OWNER: owner} if owner else {})}
             foreign = client.create_container(MODERN, ["true"], labels=names)["Id"]
-            for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/logs"), ("POST", "/restart-fresh")):
+            for method, path in (
+                ("GET", ""),
+                ("DELETE", ""),
+                ("GET", "/logs"),
+                ("POST", "/restart-fresh"),
+            ):
                 answer = await server.ask(method, f"{CONTAINERS}/{foreign}{path}")
                 refused(answer, 404, foreign, "ContainerNotFound")
             client.remove_container(foreign)  # it is still there
@@ -230,6 +259,7 @@ async def test_containers_of_others(server: Server) -> None:
         assert (model["environment"], model["workspace"]) == ("tf", str(server.home.workspace))
         refused(await server.ask("POST", f"{CONTAINERS}/{theirs}/restart-fresh"), 409, "No kernel", None)
         assert "ready" in (await server.get(f"{CONTAINERS}/{theirs}/logs"))["log"]
+        assert [one["memory"] > 0 for one in await server.get(f"{CONTAINERS}/stats") if one["id"] == theirs] == [True]
         assert (await server.ask("DELETE", f"{CONTAINERS}/{theirs}")).status == 204
         assert not server.home.containers()
     finally:

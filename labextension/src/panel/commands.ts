@@ -1,0 +1,321 @@
+import { Clipboard, Dialog, InputDialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
+import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { KernelAPI, type ServiceManager } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+
+import type { AnyEnvironment, IContainer, IEnvironment, RestAPI } from '../restapi';
+import { copyName, download } from './documents';
+import type { PanelModel } from './model';
+
+/** The commands of the panel. Those without a place in the palette want to know which environment or container. */
+export namespace CommandIDs {
+  export const open = 'tfcontainer:open';
+  export const addEnvironment = 'tfcontainer:add-environment';
+  export const importEnvironment = 'tfcontainer:import-environment';
+
+  export const newNotebook = 'tfcontainer:new-notebook';
+  export const newConsole = 'tfcontainer:new-console';
+  export const startAhead = 'tfcontainer:start-ahead';
+  export const editEnvironment = 'tfcontainer:edit-environment';
+  export const copyEnvironment = 'tfcontainer:copy-environment';
+  export const exportEnvironment = 'tfcontainer:export-environment';
+  export const hideEnvironment = 'tfcontainer:hide-environment';
+  export const showEnvironment = 'tfcontainer:show-environment';
+  export const deleteEnvironment = 'tfcontainer:delete-environment';
+
+  export const openNotebook = 'tfcontainer:open-notebook';
+  export const interrupt = 'tfcontainer:interrupt';
+  export const restart = 'tfcontainer:restart';
+  export const restartFresh = 'tfcontainer:restart-fresh';
+  export const stop = 'tfcontainer:stop';
+  export const showLog = 'tfcontainer:show-log';
+  export const copyId = 'tfcontainer:copy-id';
+}
+
+export interface ICommandOptions {
+  commands: CommandRegistry;
+  model: PanelModel;
+  api: RestAPI;
+  services: ServiceManager.IManager;
+  trans: TranslationBundle;
+  browser: IDefaultFileBrowser | null;
+  edit: (environment: IEnvironment) => Promise<void>;
+  showLog: (container: IContainer) => void;
+}
+
+/** A command on one environment or container. */
+interface IAction<T> {
+  label: string;
+  /** The title of the error if it fails. */
+  failure: string;
+  work: (on: T) => unknown;
+  isEnabled?: (on: T) => boolean;
+}
+
+/** Add the commands on environments and containers. */
+export class PanelCommands {
+  constructor(private readonly _options: ICommandOptions) {
+    this._addEnvironments();
+    this._addKernels();
+    this._addContainers();
+  }
+
+  private _addEnvironments(): void {
+    const { api, model, trans, commands, browser, services } = this._options;
+    const startable = (one: AnyEnvironment) => !!model.ready && 'image' in one;
+    const cwd = () => browser?.model.path ?? '';
+    this._environment(CommandIDs.newNotebook, {
+      label: trans.__('New Notebook'),
+      failure: trans.__('The notebook could not be made'),
+      isEnabled: startable,
+      work: ({ name }) =>
+        commands.execute('notebook:create-new', { kernelName: name, cwd: cwd(), activate: true })
+    });
+    this._environment(CommandIDs.newConsole, {
+      label: trans.__('New Console'),
+      failure: trans.__('The console could not be opened'),
+      isEnabled: one => startable(one) && commands.hasCommand('console:create'),
+      work: ({ name }) =>
+        commands.execute('console:create', {
+          cwd: cwd(),
+          activate: true,
+          kernelPreference: { name }
+        })
+    });
+    this._environment(CommandIDs.startAhead, {
+      label: trans.__('Start Ahead'),
+      failure: trans.__('The container could not be started'),
+      isEnabled: startable,
+      work: ({ name }) => model.during(name, trans.__('Starting…'), () => api.startAhead(name))
+    });
+    this._environment(CommandIDs.exportEnvironment, {
+      label: trans.__('Export'),
+      failure: trans.__('The environment could not be exported'),
+      work: async ({ name }) => {
+        download(`${name}.json`, JSON.stringify(await api.exportEnvironment(name), null, 2));
+      }
+    });
+    const changed = async () => {
+      await Promise.all([model.refresh('environments'), services.kernelspecs.refreshSpecs()]);
+    };
+    this._environment(CommandIDs.copyEnvironment, {
+      label: trans.__('Copy…'),
+      failure: trans.__('The environment could not be copied'),
+      work: async ({ name, display_name }) => {
+        const taken = new Set(model.environments?.map(each => each.name));
+        const { value } = await InputDialog.getText({
+          title: trans.__('Copy %1', display_name),
+          label: trans.__('Name in the launcher'),
+          text: trans.__('%1 (copy)', display_name),
+          okLabel: trans.__('Copy')
+        });
+        if (value) {
+          await api.copyEnvironment(name, copyName(value, taken), value);
+          await changed();
+        }
+      }
+    });
+    this._environment(CommandIDs.editEnvironment, {
+      label: trans.__('Edit…'),
+      failure: trans.__('The environment could not be changed'),
+      isEnabled: one => one.own && 'image' in one,
+      work: async one => {
+        if ('image' in one) {
+          await this._options.edit(one);
+        }
+      }
+    });
+    const hide = (hidden: boolean) => async (one: AnyEnvironment) => {
+      await api.changeEnvironment(one.name, { hidden });
+      await changed();
+    };
+    this._environment(CommandIDs.hideEnvironment, {
+      label: trans.__('Hide from the Launcher'),
+      failure: trans.__('The environment could not be hidden'),
+      work: hide(true)
+    });
+    this._environment(CommandIDs.showEnvironment, {
+      label: trans.__('Show in the Launcher'),
+      failure: trans.__('The environment could not be shown'),
+      work: hide(false)
+    });
+    this._environment(CommandIDs.deleteEnvironment, {
+      label: trans.__('Delete…'),
+      failure: trans.__('The environment could not be deleted'),
+      work: async ({ name, display_name }) => {
+        const sure = await this._ask(
+          trans.__('Delete %1?', display_name),
+          trans.__(
+            'Its card leaves the launcher. What is installed in its home stays on the disk, and so does its image.'
+          ),
+          trans.__('Delete')
+        );
+        if (sure) {
+          await api.deleteEnvironment(name);
+          await changed();
+        }
+      }
+    });
+  }
+
+  private _addKernels(): void {
+    const { api, model, trans, commands, services } = this._options;
+    const ours = ({ kernel, state }: IContainer) => kernel !== null && state === 'running';
+    this._container(CommandIDs.interrupt, {
+      label: trans.__('Interrupt Kernel'),
+      failure: trans.__('The kernel could not be interrupted'),
+      isEnabled: ours,
+      work: ({ kernel }) => KernelAPI.interruptKernel(kernel?.id ?? '', services.serverSettings)
+    });
+    this._container(CommandIDs.restart, {
+      label: trans.__('Restart Kernel…'),
+      failure: trans.__('The kernel could not be restarted'),
+      isEnabled: ours,
+      work: async container => {
+        const { id, kernel, display_name } = container;
+        const sure = await this._ask(
+          trans.__('Restart the kernel of %1?', this._title(container) || display_name),
+          trans.__('All variables are lost. What was installed in the container stays.'),
+          trans.__('Restart')
+        );
+        if (sure) {
+          await model.during(id, trans.__('Restarting…'), () =>
+            KernelAPI.restartKernel(kernel?.id ?? '', services.serverSettings)
+          );
+        }
+      }
+    });
+    this._container(CommandIDs.restartFresh, {
+      label: trans.__('Restart in a Fresh Container…'),
+      failure: trans.__('The kernel could not be restarted'),
+      isEnabled: ours,
+      work: async container => {
+        const { id, display_name } = container;
+        const sure = await this._ask(
+          trans.__('Restart %1 in a fresh container?', this._title(container) || display_name),
+          trans.__(
+            'All variables are lost, and so is what was changed in the container outside of the workspace and the home.'
+          ),
+          trans.__('Restart')
+        );
+        if (sure) {
+          await model.during(id, trans.__('Restarting…'), () => api.restartFresh(id));
+        }
+      }
+    });
+    this._container(CommandIDs.openNotebook, {
+      label: trans.__('Go to the Notebook'),
+      failure: trans.__('The notebook could not be opened'),
+      isEnabled: container => !!model.session(container),
+      work: async container => {
+        const session = model.session(container);
+        if (session?.type === 'console') {
+          await commands.execute('console:open', { path: session.path, activate: true });
+        } else if (session) {
+          await commands.execute('docmanager:open', { path: session.path });
+        }
+      }
+    });
+  }
+
+  private _addContainers(): void {
+    const { api, model, trans, showLog } = this._options;
+    this._container(CommandIDs.showLog, {
+      label: trans.__('Show Log'),
+      failure: trans.__('The log could not be read'),
+      work: container => {
+        showLog(container);
+      }
+    });
+    this._container(CommandIDs.copyId, {
+      label: trans.__('Copy the Container’s ID'),
+      failure: trans.__('It could not be copied'),
+      work: ({ id }) => {
+        Clipboard.copyToSystem(id);
+      }
+    });
+    this._container(CommandIDs.stop, {
+      label: trans.__('Stop…'),
+      failure: trans.__('The container could not be stopped'),
+      work: async container => {
+        const { id, display_name, kernel, state } = container;
+        const title = this._title(container);
+        const sure = await this._ask(
+          trans.__('Stop %1?', display_name),
+          title
+            ? trans.__('The kernel of %1 ends, and its container is removed.', title)
+            : kernel
+              ? trans.__('Its kernel ends, and it is removed.')
+              : state === 'elsewhere'
+                ? trans.__('Another program started it. It is removed, with what runs in it.')
+                : trans.__('It is removed. No kernel is in it.'),
+          trans.__('Stop')
+        );
+        if (sure) {
+          await model.during(id, trans.__('Stopping…'), () => api.removeContainer(id));
+        }
+      }
+    });
+  }
+
+  private _title(container: IContainer): string {
+    const session = this._options.model.session(container);
+    return session?.name ?? session?.path ?? '';
+  }
+
+  private async _ask(title: string, body: string, label: string): Promise<boolean> {
+    const { button } = await showDialog({
+      title,
+      body,
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })]
+    });
+    return button.accept;
+  }
+
+  private _environment(id: string, action: IAction<AnyEnvironment>): void {
+    this._add(id, action, 'environment', ({ environment }) =>
+      this._options.model.environments?.find(each => each.name === environment)
+    );
+  }
+
+  private _container(id: string, action: IAction<IContainer>): void {
+    this._add(id, action, 'container', ({ container }) =>
+      this._options.model.containers?.find(each => each.id === container)
+    );
+  }
+
+  private _add<T>(
+    id: string,
+    action: IAction<T>,
+    argument: string,
+    find: (args: ReadonlyPartialJSONObject) => T | undefined
+  ): void {
+    this._options.commands.addCommand(id, {
+      label: action.label,
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: { [argument]: { type: 'string' } },
+          required: [argument]
+        }
+      },
+      isEnabled: args => {
+        const on = find(args);
+        return on !== undefined && (action.isEnabled?.(on) ?? true);
+      },
+      execute: async args => {
+        const on = find(args);
+        if (on === undefined) {
+          return;
+        }
+        try {
+          await action.work(on);
+        } catch (error) {
+          await showErrorMessage(action.failure, error as Error);
+        }
+      }
+    });
+  }
+}

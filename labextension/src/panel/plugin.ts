@@ -1,0 +1,116 @@
+import {
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { showLog } from '../logdialog';
+import { RestAPI } from '../restapi';
+import { Texts } from '../texts';
+import { CommandIDs, PanelCommands } from './commands';
+import { upload } from './documents';
+import { containersIcon } from './icons';
+import { PanelModel } from './model';
+import { ContainersPanel } from './panel';
+
+/** Where the panel is among the others of its side. */
+const RANK = 400;
+
+const NO_ARGUMENTS = { type: 'object', properties: {} };
+
+/** The side panel with environments and containers. */
+export const panelPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-tfcontainer:panel',
+  description: 'A side panel with the machine, the environments and the containers.',
+  autoStart: true,
+  optional: [ICommandPalette, IDefaultFileBrowser, ILayoutRestorer, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    palette: ICommandPalette | null,
+    browser: IDefaultFileBrowser | null,
+    restorer: ILayoutRestorer | null,
+    translator_: ITranslator | null
+  ) => {
+    const { commands, serviceManager: services } = app;
+    const translator = translator_ ?? nullTranslator;
+    const trans = translator.load('jupyter_tfcontainer');
+    const texts = new Texts(translator);
+    const api = new RestAPI(services.serverSettings);
+    const model = new PanelModel({
+      api,
+      events: services.events.stream,
+      sessions: services.sessions
+    });
+    services.connectionFailure.connect(() => {
+      model.lost();
+    });
+    const panel = new ContainersPanel({ model, commands, translator, trans, texts });
+    app.shell.add(panel, 'left', { rank: RANK, type: 'TensorFlow Containers' });
+    restorer?.add(panel, panel.id);
+    const dialogs = async () => {
+      // Loaded when first needed: it takes no part of JupyterLab's start.
+      const { EnvironmentDialogs } = await import('../add/dialog');
+      return new EnvironmentDialogs({
+        api,
+        model,
+        commands,
+        trans,
+        kernelspecs: services.kernelspecs
+      });
+    };
+    new PanelCommands({
+      commands,
+      model,
+      api,
+      services,
+      trans,
+      browser,
+      edit: async environment => (await dialogs()).edit(environment),
+      showLog: container => {
+        api.log(container.id).then(
+          log => showLog(container.display_name, log, texts),
+          (error: unknown) =>
+            showErrorMessage(trans.__('The log could not be read'), error as Error)
+        );
+      }
+    });
+    commands.addCommand(CommandIDs.open, {
+      label: trans.__('Show TensorFlow Containers'),
+      icon: containersIcon,
+      describedBy: { args: NO_ARGUMENTS },
+      execute: () => {
+        app.shell.activateById(panel.id);
+      }
+    });
+    commands.addCommand(CommandIDs.addEnvironment, {
+      label: trans.__('Add Environment…'),
+      describedBy: { args: NO_ARGUMENTS },
+      execute: async () => (await dialogs()).add()
+    });
+    commands.addCommand(CommandIDs.importEnvironment, {
+      label: trans.__('Import Environment…'),
+      describedBy: { args: NO_ARGUMENTS },
+      execute: async () => {
+        try {
+          const text = await upload('.json,application/json');
+          if (text !== null) {
+            await api.importEnvironment(JSON.parse(text));
+            await Promise.all([model.refresh('environments'), services.kernelspecs.refreshSpecs()]);
+          }
+        } catch (error) {
+          await showErrorMessage(trans.__('The environment could not be imported'), error as Error);
+        }
+      }
+    });
+    for (const command of [
+      CommandIDs.open,
+      CommandIDs.addEnvironment,
+      CommandIDs.importEnvironment
+    ]) {
+      palette?.addItem({ command, category: trans.__('TensorFlow Containers') });
+    }
+  }
+};

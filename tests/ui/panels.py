@@ -1,0 +1,59 @@
+"""Our side panel, and whether everybody can use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from labs import ROOT
+from pages import LabPage
+from playwright.sync_api import Locator, expect
+
+AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
+# What axe-core complains of in our own nodes: of each rule, its name, and the nodes.
+LOOK = """async selector => {
+    const nodes = [...document.querySelectorAll(selector)];
+    const { violations } = await axe.run({ include: nodes }, { resultTypes: ["violations"] });
+    return violations.map(rule => [rule.id, ...rule.nodes.map(node => node.html.slice(0, 200) + node.failureSummary)]);
+}"""
+
+
+class Panel:
+    """The side panel in a page."""
+
+    def __init__(self, page: LabPage) -> None:
+        self.lab = page
+        self.page = page.page
+        self.node = page.page.locator("#jp-tfcontainer-panel")
+
+    def open(self) -> None:
+        """Show it."""
+        if not self.node.is_visible():
+            self.page.locator('.jp-SideBar [data-id="jp-tfcontainer-panel"]').click()
+        expect(self.section("environments")).not_to_contain_text("Loading")
+
+    def section(self, name: str) -> Locator:
+        """One of its sections."""
+        return self.node.locator(f'[data-section="{name}"]')
+
+    def environment(self, name: str) -> Locator:
+        """The row of an environment."""
+        return self.section("environments").locator(f'.jp-tfcontainer-Row[data-name="{name}"]')
+
+    def running(self, display_name: str) -> Locator:
+        """The rows of the containers of an environment."""
+        return self.section("running").locator(".jp-tfcontainer-Row", has_text=display_name)
+
+    def press(self, label: str) -> None:
+        """Press a button by what a screen reader says of it."""
+        self.node.get_by_role("button", name=label, exact=True).click()
+
+    def more(self, display_name: str, item: str, section: str = "environments") -> None:
+        """Choose from what else can be done with something."""
+        self.section(section).get_by_role("button", name=f"More actions on {display_name}", exact=True).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=item).click()
+
+    def complaints(self, selector: str = ".jp-tfcontainer-Section") -> object:
+        """What axe-core finds wrong in our nodes."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+        return self.page.evaluate(LOOK, selector)
