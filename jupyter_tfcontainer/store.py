@@ -81,8 +81,24 @@ def create(name: str, change: Change, specs: KernelSpecManager) -> Environment:
     EnvironmentInvalid
         naming the field
     """
+    check(name, change, specs)
+    return _make(name, _new(name), change, {}, None)
+
+
+def check(name: str, change: Change, specs: KernelSpecManager) -> None:
+    """See that :func:`create` would make an environment, without making it.
+
+    Raises
+    ------
+    EnvironmentExists, EnvironmentInvalid
+        as that does
+    """
     _check_name(name, specs)
-    spec = {
+    _checked(name, _changed(_new(name), change, _merged({}, change.secrets)))
+
+
+def _new(name: str) -> Model:
+    return {
         "argv": ARGV,
         "display_name": name,
         "language": "python",
@@ -90,7 +106,6 @@ def create(name: str, change: Change, specs: KernelSpecManager) -> Environment:
         "interrupt_mode": "signal",
         "metadata": {"debugger": False, "kernel_provisioner": {"provisioner_name": PROVISIONER, "config": {}}},
     }
-    return _make(name, spec, change, {}, None)
 
 
 def copy(name: str, new: str, display_name: str | None, specs: KernelSpecManager) -> Environment:
