@@ -18,13 +18,14 @@ ENVIRONMENTS = "https://events.jupyter.org/jupyter_tfcontainer/environments/v1"
 PROGRESS_INTERVAL = 0.5
 
 State = Literal["starting", "running", "dead", "failed"]
-Step = Literal["engine", "preflight", "pull", "create", "boot", "launch"]
+Step = Literal["engine", "preflight", "pull", "prepare", "create", "boot", "launch"]
 Listener = Callable[[dict[str, Any]], None]
 
 STEPS: dict[Step, str] = {
     "engine": "Looking for the container engine",
     "preflight": "Seeing what the engine can do",
     "pull": "Pulling the image",
+    "prepare": "Preparing the image for Jupyter",
     "create": "Creating the container",
     "boot": "Starting the container",
     "launch": "Starting the kernel",

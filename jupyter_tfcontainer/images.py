@@ -101,6 +101,28 @@ class Images:
                 raise ImageMissing(_only_for(environment, image))
         return image
 
+    def have(self, reference: str, platform: str | None, operation: Operation) -> dict[str, Any]:
+        """Have an image that another operation needs, and return the engine's description of it.
+
+        Parameters
+        ----------
+        reference, platform
+            which image
+        operation
+            what needs it: it tells how a pull gets on, and its cancel ends that
+        """
+        image = self.engine.image(reference)
+        if image is None or not _is_for(platform, image):
+            pull = self.pull(reference, platform, look=False)
+            operation.step(pull.message)
+            with operation.cuttable(lambda: pull.cancel("whoever waited for it")):
+                pull.wait(operation.show)
+            operation.check()
+            image = self.engine.image(reference)
+        if image is None:
+            raise ImageMissing(f"The image {reference} was pulled and removed again. Try once more.")
+        return image
+
     # Those that there are.
 
     def list(self, environments: dict[str, str], *, sizes: bool = False) -> list[dict[str, Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import builtins
 import os
+import re
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, valida
 from traitlets.config import Config, SingletonConfigurable
 from traitlets.config.application import Application
 
-from . import catalog, environments, events, execs, host, machine, store, workspace
+from . import building, catalog, environments, events, execs, host, machine, preparing, store, workspace
+from .building import Packages
 from .containers import Folders, blame
 from .engine import Engine, candidates, connect, labels
 from .engine.execs import Exec
@@ -34,6 +36,7 @@ from .errors import (
     ContainerError,
     ContainerNotFound,
     EngineNotSupported,
+    ImageInvalid,
     KernelFailed,
     TFContainerError,
     WorkspaceRefused,
@@ -44,6 +47,7 @@ from .operations import Operation, Operations
 from .policy import Machine, Policy
 from .running import Exit, Kernel, RunningContainer, recorded
 from .starter import LOG_LINES, Starter, last_lines
+from .store import Change
 from .supervisor.client import ENDED, Message
 from .threads import Threads
 from .workspace import Workspace
@@ -543,6 +547,83 @@ class ContainerManager(SingletonConfigurable):
             with what to do
         """
         return self._ready().images.pull(self._admit_reference(reference, "This pull"), platform)
+
+    def prepare(self, reference: str) -> Operation:
+        """Begin to prepare an image that has no ipykernel, or join who does.
+
+        Raises
+        ------
+        ImageInvalid, PolicyRefused
+            with what to do
+        """
+        return preparing.prepare(self._ready().images, self._admit_reference(reference, "This preparation"))
+
+    def build(
+        self,
+        source: Packages | Path,
+        reference: str | None,
+        environment: dict[str, Any] | None,
+        specs: KernelSpecManager,
+    ) -> Operation:
+        """Begin to build an image.
+
+        Parameters
+        ----------
+        source
+            what to install into what, or the path of a Dockerfile
+        reference
+            the image's name, or None for one that says what it is from
+        environment
+            what is to be made of it: name, display name and fields; or None
+        specs
+            the kernelspecs that there are
+
+        Raises
+        ------
+        TFContainerError
+            with what to do, where it cannot begin
+        """
+        asker = "This build"
+        images = self._ready().images
+        finish, reference = self._made("built", reference, environment, source, specs)
+        if isinstance(source, Packages):
+            packages = replace(source, base=self._admit_reference(source.base, asker))
+            return building.build_packages(images, packages, reference, finish)
+        try:
+            text = source.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ImageInvalid(f"The Dockerfile {source} cannot be read: {error}") from error
+        if self.policy.allowed_images != ("*",):
+            for base in building.bases(text):
+                self._admit_reference(base, asker)
+        return building.build_dockerfile(images, source, reference, finish)
+
+    def _made(
+        self,
+        how: str,
+        reference: str | None,
+        environment: dict[str, Any] | None,
+        source: Packages | Path | str,
+        specs: KernelSpecManager,
+    ) -> tuple[Callable[[str], str | None], str]:
+        """What is to become of an image that is made, and its name; both are seen to be possible before it begins."""
+        what = (
+            source.base if isinstance(source, Packages) else source.parent.name if isinstance(source, Path) else source
+        )
+        words = str((environment or {}).get("name") or what)
+        slug = re.sub(r"[^\w.-]+", "-", words, flags=re.ASCII).strip("-.").lower()
+        reference = self._admit_reference(reference or f"tfcontainer/{how}:{slug or 'image'}", f"This {how} image")
+        if "@" in reference:
+            raise ImageInvalid(
+                f"{reference} is the name of an image that is there: one that is made has no digest yet."
+            )
+        if environment is None:
+            return lambda _: None, reference
+        fields = {name: value for name, value in environment.items() if name not in ("name", "display_name")}
+        name = str(environment.get("name") or "")
+        change = Change(environment.get("display_name"), {**fields, "image": reference})
+        store.check(name, change, specs, new=True)
+        return lambda _: store.create(name, change, specs).name, reference
 
     def _admit_reference(self, reference: str, asker: str) -> str:
         """An image's name, from the mirror where there is one, if the policy allows it."""

@@ -31,6 +31,8 @@ WINDOW = 5.0
 SOON = 1.0
 # Lines that are kept of a log, and operations that are remembered when they have ended.
 LOG_LINES = 200
+# Lines of it that say why something failed.
+LAST_LINES = 12
 REMEMBERED = 20
 
 # What goes on, and what is said of it as a noun.
@@ -98,6 +100,7 @@ class Operation:
         self.done: Future[Result] = Future()
         self._tell = tell
         self._told = 0.0
+        self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._progress: Progress | None = None
         self._samples: deque[tuple[float, int]] = deque()
@@ -105,6 +108,11 @@ class Operation:
         self._listeners: list[Callable[[], None]] = []
         self._cut: Callable[[], None] | None = None
         self._cancelled_by: str | None = None
+
+    @property
+    def noun(self) -> str:
+        """What it is, to begin a sentence with."""
+        return NOUNS[self.kind].format(self.reference)
 
     # For whoever does it.
 
@@ -121,6 +129,10 @@ class Operation:
             when somebody wants no more of it
         """
         self.check()
+        self.show(progress)
+
+    def show(self, progress: Progress) -> None:
+        """It has got on, be it wanted or not."""
         now = time.monotonic()
         with self._lock:
             if self._progress and progress.current < self._progress.current:
@@ -153,9 +165,7 @@ class Operation:
             naming who
         """
         if self._cancelled_by:
-            raise OperationCancelled(
-                f"{NOUNS[self.kind].format(self.reference)} was cancelled by {self._cancelled_by}."
-            )
+            raise OperationCancelled(f"{self.noun} was cancelled by {self._cancelled_by}.")
 
     @contextmanager
     def cuttable(self, cut: Callable[[], None]) -> Iterator[None]:
@@ -264,8 +274,20 @@ class Operation:
         for listener in tuple(self._listeners):
             listener()
         now = time.monotonic()
-        if always or now - self._told >= INTERVAL:
-            self._told = now
+        with self._lock:
+            due = self._told + INTERVAL
+            tell = always or now >= due
+            if tell:
+                self._told = now
+            if self._timer and tell:
+                self._timer.cancel()
+                self._timer = None
+            if not tell and not self._timer and self.state == "running":
+                # What is news now is told even if nothing follows for long.
+                self._timer = threading.Timer(due - now, self._news)
+                self._timer.daemon = True
+                self._timer.start()
+        if tell:
             self._tell(self.model(log=False))
 
 
@@ -383,7 +405,7 @@ class Operations:
         except OperationCancelled as cancelled:
             return cancelled
         if not isinstance(error, TFContainerError):
-            self._log.error("%s failed", NOUNS[operation.kind].format(operation.reference), exc_info=error)
+            self._log.error("%s failed", operation.noun, exc_info=error)
         return error
 
     def _tell(self, model: dict[str, Any]) -> None:

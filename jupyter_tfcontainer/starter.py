@@ -10,9 +10,11 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from . import containers, host, machine, preflight, workspace
+from . import containers, host, machine, preflight, preparing, workspace
 from .containers import Folders, Person
 from .engine import Engine, gpu
 from .environments import Environment
@@ -25,12 +27,14 @@ from .errors import (
     GPURouteMissing,
     IPykernelMissing,
     MountMissing,
+    OperationCancelled,
     TFContainerError,
 )
 from .events import KernelEvents
 from .images import Images
 from .running import RunningContainer
 from .supervisor.client import Message, SupervisorClient
+from .verdict import Verdict
 from .workspace import Workspace
 
 PROGRAMS = Path(__file__).parent / "supervisor"
@@ -103,6 +107,53 @@ class Starter:
             before_pull=lambda: self._before_pull(environment, events),
             on_progress=events.pulling,
         )
+        start_in = partial(
+            self._start_in,
+            environment=environment,
+            workspace_=workspace_,
+            folders=folders,
+            verdict=verdict,
+            orphan_timeout=orphan_timeout,
+            events=events,
+            on_event=on_event,
+        )
+        ready = preparing.prepared(self.images, environment, image)
+        try:
+            return start_in(ready or image)
+        except IPykernelMissing as error:
+            if ready or environment.pull_policy == "never" or environment.network == "none":
+                raise
+            ready = self._prepare(environment, events, error)
+        return start_in(ready)
+
+    def _prepare(self, environment: Environment, events: KernelEvents, missing: IPykernelMissing) -> dict[str, Any]:
+        """Make an image with ipykernel from an environment's, which has none."""
+        events.step("prepare")
+        operation = preparing.prepare(self.images, environment.image, environment.platform, environment.python)
+        try:
+            made = operation.wait().image
+        except OperationCancelled:
+            raise
+        except TFContainerError as error:
+            raise IPykernelMissing(f"{missing} It could not be made by itself: {error}") from error
+        image = self.engine.image(made or "")
+        if image is None:
+            raise missing
+        return image
+
+    def _start_in(
+        self,
+        image: dict[str, Any],
+        *,
+        environment: Environment,
+        workspace_: Workspace,
+        folders: Folders,
+        verdict: Verdict | None,
+        orphan_timeout: float,
+        events: KernelEvents,
+        on_event: Callable[[RunningContainer, Message | None], None],
+    ) -> RunningContainer:
+        engine = self.engine
         person = host.person()
         user = containers.kernel_user(environment, person, engine.facts)
         shared = containers.is_another(environment, person, engine.facts)

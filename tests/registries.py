@@ -243,7 +243,11 @@ def image(client: docker.APIClient, reference: str, *layers: bytes, parent: str 
 def images(client: docker.APIClient) -> dict[str, list[str]]:
     """The names of the images of tests that there are, those without one included, by their ids."""
     found = client.images(all=True, filters={"label": LABEL})
-    return {one["Id"]: (one["RepoTags"] or []) + (one["RepoDigests"] or []) for one in found}
+    return {one["Id"]: [name for name in _names(one) if not name.startswith("<none>")] for one in found}
+
+
+def _names(one: dict[str, Any]) -> list[str]:
+    return [*(one["RepoTags"] or []), *(one["RepoDigests"] or [])]
 
 
 @contextmanager
@@ -253,9 +257,11 @@ def nothing_left(client: docker.APIClient) -> Iterator[None]:
     yield
     new = {image: names for image, names in images(client).items() if image not in before}
     containers = [one["Id"] for one in client.containers(all=True) if one["ImageID"] in new]
-    for image, names in new.items():
-        assert names, f"{image} has no name"
-        client.remove_image(image, force=True)
+    for name in [name for names in new.values() for name in names]:
+        with suppress(docker.errors.ImageNotFound):  # it went with another
+            client.remove_image(name, force=True)
+    # What they stand on goes with them, if it has no name.
+    assert [one for one in images(client) if one not in before] == []
     assert containers == []
 
 

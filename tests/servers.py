@@ -51,7 +51,7 @@ class Socket:
                 self.messages.append(json.loads(text))
                 self._news.notify_all()
 
-    async def heard(self, find: Callable[[list[Message]], T]) -> T:
+    async def heard(self, find: Callable[[list[Message]], T], seconds: float = TIMEOUT) -> T:
         """What is found in the messages, as soon as it is something."""
         found: list[T] = []
 
@@ -61,7 +61,7 @@ class Socket:
 
         async with self._news:
             try:
-                await asyncio.wait_for(self._news.wait_for(look), TIMEOUT)
+                await asyncio.wait_for(self._news.wait_for(look), seconds)
             except asyncio.TimeoutError:
                 raise AssertionError(f"Not among what was heard: {str(self.messages)[-2000:]}") from None
         return found[0]

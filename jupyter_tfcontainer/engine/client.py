@@ -9,6 +9,7 @@ import codecs
 import io
 import platform
 import re
+import secrets
 import socket
 import tarfile
 import threading
@@ -37,7 +38,7 @@ from . import figures, gpu, inside, labels, podman
 from .discovery import PODMAN, Address
 from .execs import Exec
 from .facts import EngineFacts
-from .images import EngineImages
+from .images import HELD, EngineImages
 from .service import PodmanService
 
 # Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream
@@ -467,6 +468,52 @@ class Engine:
         finally:
             with suppress(TFContainerError), self._door():
                 self._api.remove_image(image, force=True)
+
+    @contextmanager
+    def held(self, image: Model, host: Model) -> Iterator[str]:
+        """A container that does nothing, as its image's user; it is gone afterwards, or when this process dies.
+
+        It ends with its input, which is us.
+
+        Parameters
+        ----------
+        image
+            the engine's description of its image
+        host
+            its ``HostConfig``
+
+        Raises
+        ------
+        EngineFailed
+            when there is no shell in it
+        """
+        config: Model = {
+            "Image": image["Id"],
+            "Cmd": ["sh", "-c", "echo ready; exec cat >/dev/null"],
+            "OpenStdin": True,
+            "StdinOnce": True,
+            "HostConfig": {**host, "AutoRemove": True},
+        }
+        if image["Config"].get("Entrypoint"):
+            # Where there is none, none is set: an image that is made of the container could not be rid of it.
+            config["Entrypoint"], config["Cmd"] = ["sh"], config["Cmd"][1:]
+        container = self.create(config, f"{HELD}{secrets.token_hex(6)}")
+        try:
+            with self._door():
+                stream = self._api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            with closing(stream), closing(stream._response):  # noqa: SLF001 - only docker-py keeps it
+                with self._door():
+                    self._api.start(container)
+                output = b""
+                for _, chunk in frames_iter(stream, tty=False):
+                    output += chunk
+                    if b"ready" in output:
+                        break
+                else:
+                    raise EngineFailed(f"No shell starts in it: {output.decode(errors='replace').strip()}.")
+                yield container
+        finally:
+            self.remove(container)
 
     def run_in(self, image: str, interpreters: Sequence[str], program: str) -> str:
         """Run a Python program in a container of its own, with each interpreter that there is.

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import requests
 from docker import APIClient, auth
 from docker.errors import APIError, DockerException, NotFound
 
-from ..errors import ImageError, ImageInUse, ImageNotFound
+from ..errors import ImageBuildFailed, ImageError, ImageInUse, ImageNotFound
 from . import labels, pulls
 from .facts import EngineFacts
 
 Model = dict[str, Any]
 Models = list[Model]
+# How the names of containers begin in which images are made.
+HELD = "tfcontainer-workshop-"
 # While such a context lasts, a cancel calls what it was given.
 Cuttable = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
+# ISO/IEC 6429, "Select graphic rendition": errors are red.
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LongClient(APIClient):
@@ -137,7 +144,8 @@ class EngineImages:
         with self._door():
             found: dict[str, Models] = {}
             for one in cast("Models", self._api.containers(all=True)):
-                if labels.TRIAL not in (one.get("Labels") or {}):
+                # Those in which we make or try something are gone soon.
+                if labels.TRIAL not in (one.get("Labels") or {}) and not one["Names"][0].startswith(f"/{HELD}"):
                     found.setdefault(one["ImageID"], []).append(one)
             return found
 
@@ -167,7 +175,92 @@ class EngineImages:
     def drop(self, image: str) -> None:
         """Remove an image that nobody has a name for, unless something stands on it."""
         with suppress(DockerException, requests.RequestException):
-            self._api.remove_image(image)
+            there = self._api.inspect_image(image)
+            names = [*(there["RepoTags"] or []), *(there["RepoDigests"] or [])]
+            if not [one for one in names if not one.startswith("<none>")]:
+                self._api.remove_image(image)
+
+    def proxies(self) -> dict[str, str]:
+        """The variables that the person's Docker configuration has for containers."""
+        with closing(LongClient(self._url, self._version)) as api:
+            return dict(cast("Any", api)._proxy_configs.get_environment())  # noqa: SLF001 - read, and not given
+
+    def commit(
+        self,
+        container: str,
+        reference: str,
+        settings: Mapping[str, str],
+        marks: Mapping[str, str],
+        check: Callable[[], None],
+    ) -> str:
+        """Make an image of a container; its id comes back.
+
+        Parameters
+        ----------
+        container
+            its id
+        reference
+            the image's name; the image that had it before goes, unless something uses it
+        settings
+            instructions of a Dockerfile, and what follows each
+        marks
+            labels
+        check
+            called when it is done, before the image gets its name: what it raises undoes it
+        """
+        changes = [f"{name} {value}" for name, value in settings.items()]
+        changes += [f"LABEL {name}={quoted(value)}" for name, value in marks.items()]
+        with self._door(), closing(LongClient(self._url, self._version)) as api:
+            image = str(api.commit(container, changes=changes)["Id"])
+        try:
+            check()
+            self.name(image, reference)
+        except BaseException:
+            self.drop(image)
+            raise
+        return image
+
+    def name(self, image: str, reference: str) -> None:
+        """Give an image a name; the one that had it before goes, unless it has others or something uses it."""
+        repository, tag = pulls.split(reference)
+        with self._door():
+            try:
+                before = self._api.inspect_image(reference)["Id"]
+            except NotFound:
+                before = image
+            self._api.tag(image, repository, tag)
+        if before != image:
+            self.drop(before)
+
+    def build(
+        self,
+        dockerfile: Path,
+        arguments: Mapping[str, str],
+        marks: Mapping[str, str],
+        local: bool,
+        cuttable: Cuttable,
+    ) -> Build:
+        """Build an image from a Dockerfile. It gets no name.
+
+        Parameters
+        ----------
+        dockerfile
+            its path; its folder is the context
+        arguments
+            build arguments
+        marks
+            labels
+        local
+            whether steps need this machine's own network
+        cuttable
+            as operations have it
+        """
+        return Build(self, dockerfile, arguments, marks, local, cuttable)
+
+    def every(self) -> set[str]:
+        """The ids of all images, those without a name included."""
+        with self._door():
+            return set(cast("list[str]", self._api.images(all=True, quiet=True)))
 
     def pull(self, reference: str, platform: str | None, cuttable: Cuttable) -> Iterator[pulls.Progress]:
         """Pull an image. The iterator ends when it is there; closing it cancels.
@@ -192,6 +285,75 @@ class EngineImages:
             text = str(getattr(error, "explanation", None) or error)
             failure = pulls.failure(reference, self._host, text)
             raise type(failure)(f"{failure} {problem}".rstrip()) from error
+
+
+class Build:
+    """A build under way: an iterator over what it prints.
+
+    Images that it leaves where it fails, or is closed, are removed: each step that has succeeded is one.
+    """
+
+    def __init__(
+        self,
+        images: EngineImages,
+        dockerfile: Path,
+        arguments: Mapping[str, str],
+        marks: Mapping[str, str],
+        local: bool,
+        cuttable: Cuttable,
+    ) -> None:
+        #: Id of the image, once it is there.
+        self.image = ""
+        self._images = images
+        self._cuttable = cuttable
+        self._options: dict[str, Any] = {
+            "path": str(dockerfile.parent),
+            "dockerfile": dockerfile.name,
+            "buildargs": dict(arguments),
+            "labels": dict(marks),
+            "network_mode": "host" if local else None,
+            "rm": True,
+            "forcerm": True,
+            "decode": True,
+        }
+
+    def __iter__(self) -> Iterator[str]:
+        before = self._images.every()
+        steps: list[str] = []
+        try:
+            with self._images._long(self._cuttable) as api:  # noqa: SLF001 - it is a part of them
+                for event in api.build(**self._options):
+                    if "error" in event:
+                        raise ImageBuildFailed(event["error"].strip())
+                    self.image = event.get("aux", {}).get("ID", self.image)
+                    for line in COLOURS.sub("", event.get("stream", "")).splitlines():
+                        if found := re.fullmatch(r"(?: ---> |Successfully built |)([0-9a-f]{12,64})", line):
+                            steps.append(found[1])
+                        yield line
+                    if event.get("status") and not event.get("progressDetail"):
+                        yield f"{event.get('id', '')} {event['status']}".strip()
+            self.image = self.image or (steps[-1] if steps else "")
+            if not self.image:
+                raise ImageBuildFailed("The engine does not say which image came of it.")
+        except (DockerException, requests.RequestException, OSError, TypeError) as error:
+            self._drop(steps, before)
+            raise ImageBuildFailed(str(getattr(error, "explanation", None) or error)) from error
+        except BaseException:
+            self._drop(steps, before)
+            raise
+
+    def _drop(self, steps: list[str], before: set[str]) -> None:
+        """Remove what a build has left, the last step first: with it go those that it stands on."""
+        for step in reversed(steps):
+            if not any(one.removeprefix("sha256:").startswith(step) for one in before):
+                self._images.drop(step)
+
+
+def quoted(text: str) -> str:
+    """A value as Dockerfiles have it."""
+    for character in '\\"$':
+        text = text.replace(character, f"\\{character}")
+    return f'"{text}"'
 
 
 def _credentials(api: LongClient, repository: str) -> tuple[dict[str, Any], str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, TypeVar
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from ..building import Packages
+from ..errors import ImageInvalid
 from ..operations import Operation
 from .base import BASE, TFContainerAPIHandler
 
@@ -36,9 +39,9 @@ class ImagesHandler(TFContainerAPIHandler):
     async def post(self) -> None:
         """Begin what makes an image, or join it if it goes on already."""
         source = self.body(source=str)["source"]
-        if source not in self.sources:
-            raise web.HTTPError(400, f"source must be one of {', '.join(self.sources)}.")
-        operation = await self.manager.threads.call(self.sources[source], self)
+        if source not in SOURCES:
+            raise web.HTTPError(400, f"source must be one of {', '.join(SOURCES)}.")
+        operation = await self.manager.threads.call(SOURCES[source], self)
         self.set_status(HTTPStatus.ACCEPTED)
         self.set_header("Location", url_path_join(self.base_url, BASE, "operations", operation.id))
         self.finish(operation.model())
@@ -69,11 +72,48 @@ class ImagesHandler(TFContainerAPIHandler):
             raise web.HTTPError(400, f"{name} must be of type {kind.__name__}.")
         return default if value is None else value
 
-    def pull(self) -> Operation:
-        """What ``pull`` asks for."""
-        return self.manager.pull(self.body(reference=str)["reference"], self.field("platform", str))
+    def words(self, name: str) -> tuple[str, ...]:
+        """A field of the body that is a list of strings, and need not be there."""
+        value = self.field(name, list, [])
+        if not all(isinstance(one, str) for one in value):
+            raise web.HTTPError(400, f"{name} must be a list of strings.")
+        return tuple(value)
 
-    sources: dict[str, Callable[[ImagesHandler], Operation]] = {"pull": pull}  # noqa: RUF012 - it is never changed
+    def path(self, text: str) -> Path:
+        """A path in the workspace.
+
+        Raises
+        ------
+        ImageInvalid
+            when it leads out of it
+        """
+        root = Path(self.settings["server_root_dir"]).expanduser().resolve()
+        path = (root / text).resolve()
+        if not path.is_relative_to(root):
+            raise ImageInvalid(f"{text} is not in the workspace {root}.")
+        return path
 
 
+def _pull(request: ImagesHandler) -> Operation:
+    return request.manager.pull(request.body(reference=str)["reference"], request.field("platform", str))
+
+
+def _prepare(request: ImagesHandler) -> Operation:
+    return request.manager.prepare(request.body(reference=str)["reference"])
+
+
+def _build(request: ImagesHandler) -> Operation:
+    source: Packages | Path
+    if dockerfile := request.field("dockerfile", str):
+        source = request.path(dockerfile)
+        if source.is_dir():
+            source /= "Dockerfile"
+    else:
+        apt, pip = (request.words(name) for name in ("apt", "pip"))
+        source = Packages(base=request.body(base=str)["base"], apt=apt, pip=pip)
+    reference, environment = request.field("reference", str), request.field("environment", dict)
+    return request.manager.build(source, reference, environment, request.kernel_spec_manager)
+
+
+SOURCES: dict[str, Callable[[ImagesHandler], Operation]] = {"pull": _pull, "prepare": _prepare, "build": _build}
 default_handlers = [(rf"{BASE}/images", ImagesHandler)]

@@ -105,7 +105,12 @@ async def failure(socket: Socket) -> str:
 @pytest.mark.parametrize(
     ("image", "config", "reason", "words"),
     [
-        (BARE, {}, "IPykernelMissing", f"The image {BARE} on {os.uname().nodename} cannot run a kernel"),
+        (
+            BARE,
+            {"pull_policy": "never"},
+            "IPykernelMissing",
+            f"The image {BARE} on {os.uname().nodename} cannot run a kernel",
+        ),
         ("nowhere/nothing:1", {"pull_policy": "never"}, "ImageMissing", "The image nowhere/nothing:1 is not on"),
         (MODERN, {"gpu": "all"}, "EnvironmentInvalid", "a field that is not known: gpu"),
         (MODERN, {"gpus": "all"}, "GPURouteMissing", "GPU"),

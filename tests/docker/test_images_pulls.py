@@ -96,14 +96,14 @@ def of(messages: list[Message], number: str) -> list[Message]:
     return [one for one in operations(messages) if one["id"] == number]
 
 
-async def ended(socket: Events, number: str) -> list[Message]:
+async def ended(socket: Events, number: str, seconds: float = TIMEOUT) -> list[Message]:
     """All events of an operation, once it has ended."""
 
     def end(messages: list[Message]) -> list[Message]:
         mine = of(messages, number)
         return mine if mine and mine[-1]["state"] != "running" else []
 
-    return await socket.heard(end)
+    return await socket.heard(end, seconds)
 
 
 async def moving(socket: Events, number: str) -> Message:

@@ -45,7 +45,7 @@ def home(registry: socket.socket) -> Iterator[Home]:
         home.add("never-pulled", NO_REGISTRY, pull_policy="never")
         home.add("gpu", LEGACY, gpus="all")
         home.add("gpu-to-be-pulled", f"127.0.0.1:{registry.getsockname()[1]}/tensorflow:1.2.1", gpus="all")
-        home.add("bare", "tfcontainer/python:bare")
+        home.add("bare", "tfcontainer/python:bare", pull_policy="never")
         home.add("unlicensed", unlicensed)
         home.add("misspelt", LEGACY, gpu="all")
         yield home
