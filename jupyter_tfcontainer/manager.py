@@ -35,6 +35,7 @@ from .errors import (
     ContainerEnded,
     ContainerError,
     ContainerNotFound,
+    EngineFailed,
     EngineNotSupported,
     ImageInvalid,
     KernelFailed,
@@ -768,10 +769,10 @@ class ContainerManager(SingletonConfigurable):
         return [one["Id"] for one in self.engine.list(os.getuid()) if one["State"] == "running"]
 
     def figures(self, container_id: str) -> dict[str, Any] | None:
-        """What one of them uses at this time; None once it is gone."""
+        """What one of them uses at this time; None once it is gone, and while it goes."""
         try:
             return self.engine.figures(container_id)
-        except (ContainerNotFound, ContainerEnded):
+        except (ContainerNotFound, ContainerEnded, EngineFailed):
             return None
 
     def follow_logs(self, container_id: str, tail: int) -> Iterator[str]:

@@ -270,13 +270,17 @@ async def test_containers_of_others(server: Server) -> None:
 async def test_polling_does_not_keep_an_unused_server_alive(server: Server) -> None:
     server.home.add("tf", MODERN)
     standby = await server.ahead("tf")
+    nowhere = {"source": "pull", "reference": "127.0.0.1:1/nothing:1"}
+    operation = (await server.ask("POST", f"{OURS}/images", nowhere)).model
+    names = {r"([0-9a-f]{64})": standby["id"], r"([0-9a-f]{16})": operation["id"], r"([\w.-]+)": "tf"}
     # Jupyter notes when the last request came that counts.
     await server.get("api/kernels")
     before = server.app.web_app.settings["api_last_activity"]
     for pattern, handler in default_handlers:
         if "get" in vars(handler):
-            path = pattern.replace(r"([0-9a-f]{64})", standby["id"]).replace(r"([\w.-]+)", "tf")
-            await server.get(path.lstrip("/"))
+            for group, name in names.items():
+                pattern = pattern.replace(group, name)  # noqa: PLW2901
+            await server.get(pattern.lstrip("/"))
     assert server.app.web_app.settings["api_last_activity"] == before
     await server.get("api/kernels")
     assert server.app.web_app.settings["api_last_activity"] > before
