@@ -243,7 +243,7 @@ def find_spec(name: str, specs: KernelSpecManager) -> KernelSpec:
         ) from error
     except NoSuchKernel:
         raise EnvironmentNotFound(
-            f"There is no environment named {name}. `jupyter kernelspec list` shows what there is."
+            f"There is no environment named {name}. `jupyter tfcontainer list` shows what there is."
         ) from None
     if not is_environment(spec):
         raise EnvironmentNotFound(f"The kernelspec {name} does not run in a container.")

@@ -406,7 +406,7 @@ def test_find(tmp_path: Path) -> None:
         find("bad", specs)
     with pytest.raises(EnvironmentNotFound, match="The kernelspec theirs does not run in a container"):
         find("theirs", specs)
-    with pytest.raises(EnvironmentNotFound, match=r"no environment named missing\..*kernelspec list"):
+    with pytest.raises(EnvironmentNotFound, match=r"no environment named missing\..*tfcontainer list"):
         find("missing", specs)
 
 

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         for image, verdict in found
     ]
-    table(("RELEASE", "IMAGE", "PYTHON", "CUDA", "JUPYTER", "HERE"), rows, shrink=(1,))
+    table(("RELEASE", "IMAGE", "PYTHON", "CUDA", "JUPYTER", "HERE"), rows, shrink=(1,), ends=(1,))
     return 0
 
 

@@ -15,7 +15,7 @@ from ..errors import ContainerError, ContainerNotFound
 from ..manager import ContainerManager
 from .output import ago, complain, dump, home_relative, say, table
 
-CONTAINER = "id of a container, or its beginning, or the name of the environment whose only one it is"
+CONTAINER = "id of a container or its beginning, or the name of its environment if that has no other"
 ID_LENGTH = 12
 TAIL = 200
 # Seconds that a Jupyter server may take to shut a kernel down.
@@ -27,7 +27,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     ps = commands.add_parser(
         "ps",
         help="list the containers",
-        description="List your containers: those with a kernel, those that wait for one, and those that have ended.",
+        description="List your containers: those with a kernel, those that wait for one, and those that have ended; "
+        "each with its notebook where that is known, else its folder.",
     )
     ps.add_argument("--json", action="store_true", help="print JSON")
     ps.set_defaults(run=_ps)
@@ -106,7 +107,8 @@ def _ps(arguments: argparse.Namespace) -> int:
         )
         for one in models
     ]
-    table(("CONTAINER", "ENVIRONMENT", "STATE", "STARTED", "NOTEBOOK OR FOLDER", "IMAGE"), rows, shrink=(5, 4, 1))
+    heads = ("CONTAINER", "ENVIRONMENT", "STATE", "STARTED", "WORKS ON", "IMAGE")
+    table(heads, rows, shrink=(5, 4, 1), ends=(5, 4))
     return 0
 
 

@@ -154,7 +154,7 @@ def _list(arguments: argparse.Namespace) -> int:
             rows.append((one["name"], one["display_name"], "(broken: see `show`)", "-", ", ".join(notes)))
         else:
             rows.append((one["name"], one["display_name"], one["image"], _gpus(one["gpus"]), ", ".join(notes)))
-    table(("NAME", "SHOWN AS", "IMAGE", "GPUS", "OWNER"), rows, shrink=(2, 1, 0))
+    table(("NAME", "SHOWN AS", "IMAGE", "GPUS", "OWNER"), rows, shrink=(2, 1, 0), ends=(2,))
     return 0
 
 
@@ -165,7 +165,10 @@ def _show(arguments: argparse.Namespace) -> int:
     except EnvironmentNotFound:
         image = _image(arguments.name)
         if image is None:
-            raise
+            raise EnvironmentNotFound(
+                f"There is neither an environment nor an image of the catalog named {arguments.name}. `jupyter "
+                f"tfcontainer list` and `jupyter tfcontainer catalog` show what there is."
+            ) from None
         judged = compatibility.judge(image, machine.read(), catalog.load())
         if arguments.json:
             dump({**image.model(), "verdict": judged.model()})
@@ -180,17 +183,20 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
     known = catalog.load().of_image(environment.image)
     details = [pair for pair in _image_fields(known) if pair[0] != "image"] if known else []
-    asked = {name: value for name, value in environment.asked.items() if name not in ("image", "gpus")}
+    spec = environments.find_spec(environment.name, specs)
+    # As it was said: a size that was "8g" is no number of bytes to whoever said it.
+    asked = spec.metadata["kernel_provisioner"]["config"]
+    other = {name: value for name, value in asked.items() if name not in ("image", "gpus")}
     fields(
         [
             ("name", environment.name),
             ("shown as", environment.display_name + (" (hidden from launchers)" if model["hidden"] else "")),
             ("owner", "you" if model["own"] else "shared: copy it to change it"),
-            ("folder", home_relative(environments.find_spec(environment.name, specs).resource_dir)),
+            ("folder", home_relative(spec.resource_dir)),
             ("image", environment.image),
             *details,
             ("GPUs", _gpus(model["gpus"])),
-            *((name, json.dumps(value)) for name, value in asked.items()),
+            *((name, value if isinstance(value, str) else json.dumps(value)) for name, value in other.items()),
             *((("variables", ", ".join(model["env"])),) if model["env"] else ()),
             ("here", explain(verdict) if verdict else "not known: the image is not in the catalog"),
         ]
@@ -246,7 +252,7 @@ def _create(arguments: argparse.Namespace) -> int:
         config["compatibility"] = "ignore"
     name, display_name = arguments.name or name, arguments.display_name or display_name
     env = dict(_pair(one, "--env", arguments) for one in arguments.env)
-    asked = _asked(name, display_name, config)
+    asked = _asked(name, display_name, config, env)
     _review(asked)
     verdict = preflight.verdict(asked, machine.read(), platform.node())
     if not arguments.json:
@@ -264,10 +270,10 @@ def _create(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(name: str, display_name: str, config: dict[str, Any]) -> Environment:
+def _asked(name: str, display_name: str, config: dict[str, Any], env: dict[str, str]) -> Environment:
     """What is to be made. What its fields say is read as in a kernelspec, so that errors name the field."""
     spec = {"metadata": {"kernel_provisioner": {"provisioner_name": environments.PROVISIONER, "config": config}}}
-    return Environment.from_kernelspec(name, KernelSpec(display_name=display_name, **spec))
+    return Environment.from_kernelspec(name, KernelSpec(display_name=display_name, env=env, **spec))
 
 
 def _review(environment: Environment) -> None:
@@ -321,7 +327,10 @@ def _copy(arguments: argparse.Namespace) -> int:
 
 def _delete(arguments: argparse.Namespace) -> int:
     specs = KernelSpecManager()
+    # All are found before the first is deleted: a mistake deletes none.
     for name in arguments.names:
+        environments.find_spec(name, specs)
+    for name in dict.fromkeys(arguments.names):
         if store.delete(name, specs):
             say(f"Deleted {name}.")
         else:

@@ -16,7 +16,7 @@ GAP = "  "
 NARROWEST = 12
 # ISO/IEC 6429, "Select graphic rendition".
 COLOURS = {"green": "32", "yellow": "33", "red": "31", "bold": "1"}
-UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def say(text: str = "") -> None:
@@ -25,8 +25,8 @@ def say(text: str = "") -> None:
 
 
 def complain(text: str) -> None:
-    """Print a line where errors go."""
-    print(text, file=sys.stderr)
+    """Print text where errors go."""
+    print("\n".join(wrapped(line, 0, sys.stderr) for line in text.split("\n")), file=sys.stderr)
 
 
 def dump(value: Any) -> None:
@@ -47,7 +47,9 @@ def coloured(text: str, colour: str) -> str:
     return text
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = ()) -> None:
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, shrink: Sequence[int] = (), ends: Sequence[int] = ()
+) -> None:
     """Print a table.
 
     Parameters
@@ -58,6 +60,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, shrink: Sequen
         their cells
     shrink
         the columns to cut where a terminal is too narrow, the first of them first
+    ends
+        those of them whose ends tell more than their beginnings, as with paths
     """
     columns = list(zip(heads, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
@@ -68,19 +72,24 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, shrink: Sequen
             if excess > 0:
                 widths[index] = min(widths[index], max(NARROWEST, len(heads[index]), widths[index] - excess))
     for number, row in enumerate([heads, *rows]):
-        cells = [cut(cell, size).ljust(size) for cell, size in zip(row, widths, strict=True)]
+        cells = [
+            cut(cell, size, end=bool(number) and index in ends).ljust(size)
+            for index, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
         line = GAP.join(cells).rstrip()
         say(line if number else coloured(line, "bold"))
 
 
-def cut(text: str, size: int) -> str:
-    """Text, and if it is too long its beginning."""
-    return text if len(text) <= size else f"{text[: size - 1]}…"
+def cut(text: str, size: int, *, end: bool = False) -> str:
+    """Text, and if it is too long its beginning, or its end."""
+    if len(text) <= size:
+        return text
+    return f"…{text[1 - size :]}" if end else f"{text[: size - 1]}…"
 
 
-def wrapped(text: str, indent: int) -> str:
+def wrapped(text: str, indent: int, stream: TextIO | None = None) -> str:
     """A paragraph for a terminal, all lines but the first indented."""
-    available = width()
+    available = width(stream)
     if available is None:
         return text
     lines = textwrap.wrap(
@@ -104,8 +113,7 @@ def ago(moment: str) -> str:
     """How long ago an ISO date was, in one unit."""
     seconds = max(0, int((datetime.now(timezone.utc) - datetime.fromisoformat(moment)).total_seconds()))
     size, name = next(((size, name) for size, name in UNITS if seconds >= size), UNITS[-1])
-    count = seconds // size
-    return f"{count} {name}{'' if count == 1 else 's'} ago"
+    return f"{seconds // size} {name} ago"
 
 
 def size(number: float) -> str:

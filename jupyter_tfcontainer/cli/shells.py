@@ -39,8 +39,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     exec_ = commands.add_parser(
         "exec",
         help="run a command in a container",
+        usage="%(prog)s [-h] [--root] CONTAINER COMMAND [ARGUMENT ...]",
         description="Run a command in a container, as the kernel would: its user, its folder, its variables. Standard "
-        "input, output and error are passed through, and so is the exit status.",
+        "input, output and error are passed through, and so are signals and the exit status.",
     )
     exec_.add_argument("--root", action="store_true", help=ROOT)
     exec_.add_argument("container", metavar="CONTAINER", help=CONTAINER)

@@ -64,6 +64,59 @@ def test_ps(home: Home) -> None:
     assert [one["id"][:12], TF, "kernel"] in [row[:3] for row in rows]
 
 
+def test_ps_names_the_image_as_the_environment_does(home: Home) -> None:
+    """An image may have other names, of which the engine tells the first."""
+    other = f"a/{TF}:1"
+    subprocess.run(["docker", "tag", LEGACY, other], check=True)
+    try:
+        assert [one["image"] for one in json.loads(said("ps", "--json")) if one["environment"] == TF] == [LEGACY]
+    finally:
+        subprocess.run(["docker", "rmi", other], check=True, stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["ps"], "1.2.1-cpu"),
+        (["list"], "LONG"),
+        (["show", "long"], "8g"),
+        (["logs", "nothing-of-that-name-is-here"], "lists them."),
+        (["show", "nothing-of-that-name-is-here"], "show what there is."),
+        (["export", "nothing-of-that-name-is-here"], "list` shows what there is."),
+        (["--help"], "command"),
+        (["exec", "--help"], "CONTAINER COMMAND [ARGUMENT ...]"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_said_fits_a_terminal(home: Home, command: list[str], words: str) -> None:
+    home.add("long", f"registry.example:5000/a/folder/in/it/{'x' * 40}:1.2.1-gpu-py3", memory="8g")
+    terminal = in_terminal(*command)
+    ended(terminal)
+    assert isinstance(terminal.before, str)
+    lines = re.sub("\x1b\\[[0-9;]*m", "", terminal.before).split("\r\n")
+    if command[0] == "show":
+        lines = [line for line in lines if not line.startswith("image")]  # it is to be copied
+    assert max(map(len, lines)) <= COLUMNS
+    assert words in " ".join(lines)
+
+
+def test_catalog_and_show_say_the_same(home: Home) -> None:
+    """Of an image, and of an environment that runs in it; the machine of the tests has no card."""
+    name, image = home.add("gpu", "tensorflow/tensorflow:1.2.1-gpu-py3", gpus="all"), "1.2.1-gpu-py3"
+    listed = json.loads(said("catalog", "--gpu", "--search", image, "--json"))
+    words = {
+        one["verdict"]["word"] for one in (*listed, *(json.loads(said("show", x, "--json")) for x in (name, image)))
+    }
+    assert words == {"cannot"}
+
+
+def test_a_mistake_deletes_none(home: Home) -> None:
+    home.add("kept", LEGACY)
+    done = run("delete", "kept", "nothing")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert (home.data / "kernels" / "kept").exists()
+
+
 def test_logs(home: Home) -> None:
     assert "the last words\n" in said("logs", TF)
     assert said("logs", TF, "--tail", "1").count("\n") == 1
@@ -129,10 +182,12 @@ def test_a_command_may_make_its_own_of_a_signal(home: Home) -> None:
 
 
 def test_ctrl_c_at_exec(home: Home) -> None:
-    terminal = in_terminal("exec", TF, "sh", "-c", "echo ready; exec sleep 600")
-    terminal.expect("ready")
+    """The command is interrupted, and makes of it what it will."""
+    terminal = in_terminal("exec", TF, "sh", "-c", "trap 'echo caught; exit 9' INT; echo ready; while :; do :; done")
+    terminal.expect("ready\r\n")
     terminal.sendintr()
-    assert ended(terminal) == 130
+    terminal.expect("caught\r\n")
+    assert ended(terminal) == 9
 
 
 def test_logs_are_followed_to_the_end_of_the_container(home: Home) -> None:

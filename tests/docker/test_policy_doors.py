@@ -205,8 +205,8 @@ def person_at(*arguments: str) -> list[str]:
 
 
 def test_allow_root_at_the_command_line(theirs: Home) -> None:
-    """A shell, and an environment that is made."""
-    theirs.add("tf", MODERN)
+    """A shell, for which nothing is pulled before that is refused, and an environment that is made."""
+    theirs.add("tf", ABSENT)
     for arguments in (
         ("shell", "--root", "tf"),
         ("create", "--image", ABSENT, "--name", "made", "--set", "user=root"),
