@@ -154,10 +154,10 @@ async def test_what_the_catalog_knows_of_an_environment(server: Server) -> None:
     known = await make(server, "cpu", config={"image": "tensorflow/tensorflow:1.2.1-py3"})
     assert (known["catalog"]["tensorflow"], known["catalog"]["python"]) == ("1.2.1", "3.5")
     assert known["verdict"]["word"] == "works"
-    # No card is shown here, and yet the engine may have a way to one.
+    # No card is shown here.
     card = await make(server, "gpu", config={"image": "tensorflow/tensorflow:1.2.1-gpu-py3", "gpus": "all"})
     assert card["catalog"]["cuda"]["version"] == "8.0"
-    assert card["verdict"]["word"] == "warns"
+    assert card["verdict"]["word"] == "cannot"
     assert await server.get(ALL) == [known, card, unknown]
 
 
