@@ -775,9 +775,11 @@ class ContainerManager(SingletonConfigurable):
         except (ContainerNotFound, ContainerEnded, EngineFailed):
             return None
 
-    def follow_logs(self, container_id: str, tail: int) -> Iterator[str]:
-        """The same, and what it prints from then on, until it ends."""
-        return self.engine.follow(self.get(container_id)["id"], tail)
+    def follow_logs(
+        self, container_id: str, tail: int, opened: Callable[[Callable[[], None]], None] = lambda _: None
+    ) -> Iterator[str]:
+        """The same, and what it prints from then on, until it ends; ``opened`` is told how to end it earlier."""
+        return self.engine.follow(self.get(container_id)["id"], tail, opened=opened)
 
     def server(self, container_id: str) -> int | None:
         """The process of the Jupyter server that runs the kernel of a container, and would restart it.
@@ -818,14 +820,31 @@ class ContainerManager(SingletonConfigurable):
         """
         model = self.get(container_id)
         if root:
-            # As if the container's environment asked for it.
-            asked = Environment(
-                name=model["environment"], display_name=model["display_name"], image=model["image"], user="root"
-            )
-            self.policy.admit(asked, self._machine(asked), Path(model["workspace"]))
+            self._admit_root(model)
         folder = self.engine.inspect(container_id)["Config"]["Labels"][labels.FOLDER]
         cwd = recorded(Path(folder)).get("cwd")
         return execs.start(self.engine, container_id, command, cwd=cwd, tty=tty, root=root)
+
+    def admit_shell(self, container_id: str, *, root: bool) -> None:
+        """See whether a shell may be opened in a container, for who opens it in a process of its own.
+
+        Raises
+        ------
+        ContainerNotFound, ContainerEnded, PolicyRefused
+            with what to do
+        """
+        model = self.get(container_id)
+        if model["state"] == "ended":
+            raise ContainerEnded(f"The container does not run on {self.engine.facts.host} any more.")
+        if root:
+            self._admit_root(model)
+
+    def _admit_root(self, model: dict[str, Any]) -> None:
+        # As if the container's environment asked for it.
+        asked = Environment(
+            name=model["environment"], display_name=model["display_name"], image=model["image"], user="root"
+        )
+        self.policy.admit(asked, self._machine(asked), Path(model["workspace"]))
 
     def _foreign_model(self, one: dict[str, Any]) -> dict[str, Any]:
         """The model of a container that another process owns."""

@@ -190,7 +190,7 @@ class Server:
         """A page that is connected to a kernel."""
         # A session of its own, as each page has; with the same, one would take the other's place.
         parameters = {"session_id": uuid.uuid4().hex}
-        page = Page(await self._connect(f"api/kernels/{kernel_id}/channels", parameters))
+        page = Page(await self.connect(f"api/kernels/{kernel_id}/channels", parameters))
         try:
             yield page
         finally:
@@ -199,15 +199,16 @@ class Server:
     @asynccontextmanager
     async def events(self) -> AsyncIterator[Socket]:
         """The server's events."""
-        socket = Socket(await self._connect("api/events/subscribe", {}))
+        socket = Socket(await self.connect("api/events/subscribe"))
         try:
             yield socket
         finally:
             await socket.close()
 
-    async def _connect(self, path: str, parameters: dict[str, str]) -> WebSocketClientConnection:
+    async def connect(self, path: str, parameters: dict[str, str] | None = None) -> WebSocketClientConnection:
+        """Open a websocket."""
         # Jupyter opens the websocket of a kernel once that has answered.
-        url = f"ws://localhost:{self.app.port}{url_concat(self.url(path), parameters)}"
+        url = f"ws://localhost:{self.app.port}{url_concat(self.url(path), parameters or {})}"
         return await websocket_connect(
             HTTPRequest(url, headers=self.headers, connect_timeout=ANSWER_TIMEOUT, request_timeout=ANSWER_TIMEOUT)
         )

@@ -345,7 +345,13 @@ class Engine:
                     break
         return log
 
-    def follow(self, container: str, tail: int, seconds: float | None = None) -> Generator[str, None, None]:
+    def follow(
+        self,
+        container: str,
+        tail: int,
+        seconds: float | None = None,
+        opened: Callable[[Callable[[], None]], None] = lambda _: None,
+    ) -> Generator[str, None, None]:
         """The last lines of a container's log, and what it prints from then on, until it ends.
 
         Parameters
@@ -356,10 +362,13 @@ class Engine:
             how many lines
         seconds
             how long at most; None for any time
+        opened
+            is told how to end it, from whichever thread
         """
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         with self._door():
             log: Any = self._api.logs(container, tail=tail, stream=True, follow=True)
+            opened(log.close)
             patience = threading.Timer(seconds or 0.0, log.close)
             if seconds is not None:
                 patience.start()

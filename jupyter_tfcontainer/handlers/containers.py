@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.utils import url_path_join
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from .. import environments
-from ..errors import EngineError
+from ..errors import EngineError, TFContainerError
+from ..manager import ContainerManager
 from ..provisioner import TFContainerProvisioner
 from .base import BASE, TFContainerAPIHandler
 
@@ -82,12 +88,86 @@ class ContainerLogsHandler(TFContainerAPIHandler):
     @web.authenticated
     @authorized
     async def get(self, container_id: str) -> None:
-        """Answer with its last lines."""
+        """Answer with its last lines; with ``follow``, as text, and with what it prints until it ends."""
         tail = self.get_query_argument("tail", str(LOG_TAIL))
         if not tail.isdecimal() or not 1 <= int(tail) <= LOG_TAIL_LIMIT:
             raise web.HTTPError(400, f"tail must be a number of lines from 1 to {LOG_TAIL_LIMIT}.")
-        log = await self.manager.threads.call(self.manager.logs, container_id, int(tail))
-        self.finish({"id": container_id, "log": log})
+        follow = self.get_query_argument("follow", "false")
+        if follow not in ("true", "false"):
+            raise web.HTTPError(400, "follow must be true or false.")
+        if follow == "true":
+            await self._follow(container_id, int(tail))
+        else:
+            log = await self.manager.threads.call(self.manager.logs, container_id, int(tail))
+            self.finish({"id": container_id, "log": log})
+
+    async def _follow(self, container_id: str, tail: int) -> None:
+        # Whether there is one is to be known before the answer begins.
+        await self.manager.threads.call(self.manager.get, container_id)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        # Proxies that gather an answer would keep all of it back (nginx heeds this).
+        self.set_header("X-Accel-Buffering", "no")
+        self._following = Following(self.manager, container_id, tail)
+        try:
+            await self.flush()
+            while (piece := await self._following.pieces.get()) is not None:
+                self.write(piece)
+                await self.flush()
+        except StreamClosedError:
+            return  # whoever read it has gone
+        finally:
+            self._following.close()
+
+    def on_connection_close(self) -> None:
+        """Whoever read it has gone."""
+        super().on_connection_close()
+        if self._following:
+            self._following.pieces.put_nowait(None)
+
+    _following: Following | None = None
+
+
+class Following:
+    """Reads a log in a thread of its own: it may be silent for days, and the pools have others to serve."""
+
+    def __init__(self, manager: ContainerManager, container_id: str, tail: int) -> None:
+        #: What was printed; None at its end.
+        self.pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._end: Callable[[], None] | None = None
+        self._closed = False
+        threading.Thread(
+            target=self._read, args=(manager, container_id, tail), name="tfcontainer-log", daemon=True
+        ).start()
+
+    def close(self) -> None:
+        """End it."""
+        with self._lock:
+            self._closed = True
+            end = self._end
+        if end:
+            end()
+
+    def _read(self, manager: ContainerManager, container_id: str, tail: int) -> None:
+        try:
+            for piece in manager.follow_logs(container_id, tail, self._opened):
+                self._tell(piece)
+        except TFContainerError as error:
+            self._tell(f"{error}\n")
+        finally:
+            self._tell(None)
+
+    def _opened(self, end: Callable[[], None]) -> None:
+        with self._lock:
+            self._end = end
+            closed = self._closed
+        if closed:
+            end()
+
+    def _tell(self, piece: str | None) -> None:
+        with suppress(RuntimeError):  # the server has ended, and its loop with it
+            self._loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
 
 
 class ContainerStatsHandler(TFContainerAPIHandler):
@@ -106,6 +186,38 @@ class ContainerStatsHandler(TFContainerAPIHandler):
         except EngineError:
             found = []
         self.finish(json.dumps([figures for figures in found if figures]))
+
+
+class ContainerTerminalsHandler(TFContainerAPIHandler):
+    """Terminals in one container: Jupyter's own, whose command is a shell in there."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, container_id: str) -> None:
+        """Open one, where its kernel started; with ``root``, as root, where the policy allows that."""
+        root = (self.get_json_body() or {}).get("root", False)
+        if not isinstance(root, bool):
+            raise web.HTTPError(HTTPStatus.BAD_REQUEST, "root must be of type bool.")
+        terminals = self.settings.get("terminal_manager")
+        if not self.settings.get("terminals_available") or terminals is None:
+            raise web.HTTPError(
+                HTTPStatus.CONFLICT, "This server has no terminals: they are switched off, or terminado is missing."
+            )
+        manager = self.manager
+        await manager.threads.call(manager.admit_shell, container_id, root=root)
+        command = [
+            sys.executable,
+            "-m",
+            "jupyter_tfcontainer.cli",
+            "shell",
+            *(["--root"] if root else []),
+            container_id,
+        ]
+        # The engine may be named by the server's command line, which that program does not get.
+        model = terminals.create(shell_command=command, extra_env={"DOCKER_HOST": manager.engine.facts.url})
+        self.set_status(HTTPStatus.CREATED)
+        self.set_header("Location", url_path_join(self.base_url, "api/terminals", model["name"]))
+        self.finish({"name": model["name"]})
 
 
 class ContainerRestartHandler(TFContainerAPIHandler):
@@ -138,4 +250,5 @@ default_handlers = [
     (rf"{BASE}/containers/{_CONTAINER_ID}", ContainerHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}/logs", ContainerLogsHandler),
     (rf"{BASE}/containers/{_CONTAINER_ID}/restart-fresh", ContainerRestartHandler),
+    (rf"{BASE}/containers/{_CONTAINER_ID}/terminals", ContainerTerminalsHandler),
 ]

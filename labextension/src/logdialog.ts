@@ -32,14 +32,23 @@ export async function showLog(displayName: string, log: string, texts: Texts): P
 export class LogView extends Widget {
   constructor(label: string, log: string) {
     super();
-    this._lines = document.createElement('pre');
     this._lines.className = LOG_CLASS;
-    this._lines.textContent = log.replace(TERMINAL_SEQUENCE, '');
+    this.setLines(log);
     this._lines.tabIndex = 0;
     this._lines.setAttribute('role', 'log');
     this._lines.setAttribute('aria-label', label);
     // A dialog looks for what to focus inside its body, so the body itself cannot be it.
     this.node.append(this._lines);
+  }
+
+  /** Show other lines; whoever looks at the end goes on looking at the end. */
+  setLines(log: string): void {
+    const { scrollTop, scrollHeight, clientHeight } = this._lines;
+    const atEnd = scrollTop + clientHeight >= scrollHeight - 4;
+    this._lines.textContent = log.replace(TERMINAL_SEQUENCE, '');
+    if (atEnd) {
+      this._lines.scrollTop = this._lines.scrollHeight;
+    }
   }
 
   /** Show the end, where the reason stands. */
@@ -51,5 +60,5 @@ export class LogView extends Widget {
     });
   }
 
-  private readonly _lines: HTMLElement;
+  private readonly _lines = document.createElement('pre');
 }

@@ -73,9 +73,34 @@ export class RestAPI {
     return this._ask('containers/stats');
   }
 
-  /** The last lines of a container's log. */
-  async log(id: string): Promise<string> {
-    return (await this._ask<{ log: string }>(`containers/${id}/logs?tail=1000`)).log;
+  /**
+   * Read a container's log until it ends.
+   *
+   * @param id The container's.
+   * @param onText Gets what was printed, as it comes.
+   * @param signal Ends it earlier.
+   */
+  async followLog(id: string, onText: (text: string) => void, signal: AbortSignal): Promise<void> {
+    const path = `containers/${id}/logs?follow=true&tail=10000`;
+    const url = URLExt.join(this.settings.baseUrl, 'api/tfcontainer', path);
+    const response = await ServerConnection.makeRequest(url, { signal }, this.settings);
+    if (!response.ok || !response.body) {
+      const failure = `${String(response.status)} ${response.statusText}`;
+      throw new RequestError(failure, response.status);
+    }
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) {
+        return;
+      }
+      onText(value);
+    }
+  }
+
+  /** Open one of Jupyter's terminals in a container; its name comes back. */
+  async openTerminal(id: string, root: boolean): Promise<string> {
+    return (await this._post<{ name: string }>(`containers/${id}/terminals`, { root })).name;
   }
 
   /** Start a container that the next kernel of its environment takes. */

@@ -1,9 +1,17 @@
-import { Clipboard, Dialog, InputDialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
+import {
+  Clipboard,
+  Dialog,
+  InputDialog,
+  Notification,
+  showDialog,
+  showErrorMessage
+} from '@jupyterlab/apputils';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { KernelAPI, type ServiceManager } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import type { Widget } from '@lumino/widgets';
 
 import type { AnyEnvironment, IContainer, IEnvironment, RestAPI } from '../restapi';
 import { copyName, download } from './documents';
@@ -31,8 +39,13 @@ export namespace CommandIDs {
   export const restartFresh = 'tfcontainer:restart-fresh';
   export const stop = 'tfcontainer:stop';
   export const showLog = 'tfcontainer:show-log';
+  export const openTerminal = 'tfcontainer:open-terminal';
+  export const openRootTerminal = 'tfcontainer:open-root-terminal';
   export const copyId = 'tfcontainer:copy-id';
 }
+
+/** Milliseconds for which a notice is to be seen. */
+const NOTICE_SHOWN = 8000;
 
 export interface ICommandOptions {
   commands: CommandRegistry;
@@ -42,7 +55,7 @@ export interface ICommandOptions {
   trans: TranslationBundle;
   browser: IDefaultFileBrowser | null;
   edit: (environment: IEnvironment) => Promise<void>;
-  showLog: (container: IContainer) => void;
+  showLog: (container: IContainer) => Promise<void>;
 }
 
 /** A command on one environment or container. */
@@ -221,14 +234,26 @@ export class PanelCommands {
   }
 
   private _addContainers(): void {
-    const { api, model, trans, showLog } = this._options;
+    const { api, model, trans, commands, showLog } = this._options;
     this._container(CommandIDs.showLog, {
       label: trans.__('Show Log'),
       failure: trans.__('The log could not be read'),
-      work: container => {
-        showLog(container);
-      }
+      work: showLog
     });
+    for (const root of [false, true]) {
+      this._container(root ? CommandIDs.openRootTerminal : CommandIDs.openTerminal, {
+        label: root ? trans.__('Terminal as Root') : trans.__('Terminal'),
+        failure: trans.__('The terminal could not be opened'),
+        isEnabled: ({ state }) => state !== 'ended' && commands.hasCommand('terminal:open'),
+        work: async container => {
+          const name = await api.openTerminal(container.id, root);
+          const widget = (await commands.execute('terminal:open', { name })) as Widget | undefined;
+          widget?.disposed.connect(() => {
+            this._terminalClosed(container);
+          });
+        }
+      });
+    }
     this._container(CommandIDs.copyId, {
       label: trans.__('Copy the Container’s ID'),
       failure: trans.__('It could not be copied'),
@@ -258,6 +283,22 @@ export class PanelCommands {
         }
       }
     });
+  }
+
+  /** Say why a terminal closed, if its person did not close it. */
+  private _terminalClosed({ id, display_name }: IContainer): void {
+    const { model, trans } = this._options;
+    model.refresh('containers').then(
+      () => {
+        if (!model.containers?.some(each => each.id === id && each.state !== 'ended')) {
+          Notification.info(
+            trans.__('The terminal of %1 was closed: its container is gone.', display_name),
+            { autoClose: NOTICE_SHOWN }
+          );
+        }
+      },
+      () => undefined
+    );
   }
 
   private _title(container: IContainer): string {

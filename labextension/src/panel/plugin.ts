@@ -7,7 +7,6 @@ import { ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { showLog } from '../logdialog';
 import { RestAPI } from '../restapi';
 import { Texts } from '../texts';
 import { CommandIDs, PanelCommands } from './commands';
@@ -69,12 +68,19 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       trans,
       browser,
       edit: async environment => (await dialogs()).edit(environment),
-      showLog: container => {
-        api.log(container.id).then(
-          log => showLog(container.display_name, log, texts),
-          (error: unknown) =>
-            showErrorMessage(trans.__('The log could not be read'), error as Error)
-        );
+      showLog: async ({ id, display_name }) => {
+        const { LogPanel } = await import('./logview');
+        const there = [...app.shell.widgets('main')].find(each => each.id === logId(id));
+        if (!there) {
+          const log = new LogPanel({
+            id: logId(id),
+            displayName: display_name,
+            trans,
+            follow: (onText, signal) => api.followLog(id, onText, signal)
+          });
+          app.shell.add(log, 'main', { mode: 'split-bottom' });
+        }
+        app.shell.activateById(logId(id));
       }
     });
     commands.addCommand(CommandIDs.open, {
@@ -114,3 +120,8 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     }
   }
 };
+
+/** The id of the widget with a container's log. */
+function logId(container: string): string {
+  return `jp-tfcontainer-log-${container}`;
+}

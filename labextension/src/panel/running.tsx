@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { refreshIcon, stopIcon, UseSignal } from '@jupyterlab/ui-components';
+import { refreshIcon, stopIcon, terminalIcon, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { duration, memory } from '../format';
@@ -70,6 +70,8 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
   const items = menuItems(
     [
       ...(ours ? [CommandIDs.interrupt, CommandIDs.restart, CommandIDs.restartFresh, null] : []),
+      CommandIDs.openTerminal,
+      CommandIDs.openRootTerminal,
       CommandIDs.showLog,
       CommandIDs.copyId,
       null,
@@ -94,6 +96,13 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
               onClick={execute(CommandIDs.restart)}
             />
           )}
+          <IconButton
+            icon={terminalIcon}
+            label={trans.__('Terminal in %1', display_name)}
+            title={trans.__('Terminal')}
+            disabled={!commands.isEnabled(CommandIDs.openTerminal, args)}
+            onClick={execute(CommandIDs.openTerminal)}
+          />
           <IconButton
             icon={logIcon}
             label={trans.__('Log of %1', display_name)}
