@@ -146,7 +146,7 @@ async def test_build_that_fails(server: Server, client: docker.APIClient) -> Non
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["RUNN echo"], "unknown instruction: RUNN"),
+        (["RUNX echo"], "unknown instruction: RUNX"),
         (["COPY nothing /"], "at step 3 of 4, `COPY nothing /`"),
         (["FROM 127.0.0.1:9/not/there:1"], "connection refused"),
     ],
