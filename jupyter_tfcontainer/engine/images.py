@@ -270,6 +270,16 @@ class EngineImages:
         """
         return Build(self, dockerfile, arguments, marks, local, cuttable)
 
+    def changes(self, container: str, cuttable: Cuttable) -> Models:
+        """What has changed in a container since it was created, each path with its kind."""
+        with self._door(), self._long(cuttable) as api:
+            return cast("Models", api.diff(container) or [])
+
+    def fill(self, container: str, archive: Iterator[bytes], cuttable: Cuttable) -> None:
+        """Unpack an archive in a container."""
+        with self._door(), self._long(cuttable) as api:
+            api.put_archive(container, "/", cast("bytes", archive))
+
     def every(self) -> set[str]:
         """The ids of all images, those without a name included."""
         with self._door():
