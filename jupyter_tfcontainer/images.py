@@ -14,7 +14,7 @@ from . import listing
 from .containers import INTERPRETERS
 from .contents import Contents, ContentsCache
 from .engine import Engine
-from .engine.execs import STDOUT, complete
+from .engine.execs import STDOUT, converse
 from .engine.pulls import Progress
 from .environments import Environment
 from .errors import ImageError, ImageInUse, ImageInvalid, ImageMissing, ImageNotFound, ImagePullFailed, TFContainerError
@@ -241,13 +241,12 @@ class Images:
         python
             the interpreter of its kernel
         """
-        printed: list[bytes] = []
         if self.contents.get(image) is None:
             # The container may end meanwhile: then the next one tells.
             with suppress(TFContainerError, ValueError):
                 process = self.engine.exec(container, [python, "-E", "-s", "-c", LOOK])
-                complete(process, b"", lambda stream, piece: printed.append(piece) if stream == STDOUT else None)
-                self.contents.put(image, Contents.from_json(json.loads(b"".join(printed))))
+                printed = b"".join(piece for stream, piece in converse(process, b"") if stream == STDOUT)
+                self.contents.put(image, Contents.from_json(json.loads(printed)))
 
     def _check_space(self, reference: str, progress: Progress, free: int | None) -> None:
         """What does not fit is not fetched: a full disk is trouble for all that runs on that machine.

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 from logging import Logger, LoggerAdapter
@@ -25,7 +25,7 @@ from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, valida
 from traitlets.config import Config, SingletonConfigurable
 from traitlets.config.application import Application
 
-from . import building, catalog, environments, events, execs, host, machine, preparing, store, workspace
+from . import building, catalog, environments, events, execs, host, machine, preparing, snapshots, store, workspace
 from .building import Packages
 from .containers import Folders, blame
 from .engine import Engine, candidates, connect, labels
@@ -37,6 +37,8 @@ from .errors import (
     ContainerNotFound,
     EngineFailed,
     EngineNotSupported,
+    EnvironmentInvalid,
+    EnvironmentNotFound,
     ImageInvalid,
     KernelFailed,
     TFContainerError,
@@ -598,6 +600,41 @@ class ContainerManager(SingletonConfigurable):
             for base in building.bases(text):
                 self._admit_reference(base, asker)
         return building.build_dockerfile(images, source, reference, finish)
+
+    def snapshot(
+        self,
+        container_id: str,
+        reference: str | None,
+        environment: dict[str, Any] | None,
+        specs: KernelSpecManager,
+    ) -> Operation:
+        """Begin to make an image of a running container.
+
+        Parameters
+        ----------
+        container_id
+            which container
+        reference
+            the image's name, or None for one that says what it is from
+        environment
+            what is to be made of it: name, display name, and what is to be other than in the container's; or None
+        specs
+            the kernelspecs that there are
+
+        Raises
+        ------
+        TFContainerError
+            with what to do, where it cannot begin
+        """
+        model = self.get(container_id)
+        if model["state"] == "ended":
+            raise ContainerEnded(f"The container {container_id[:12]} has ended: a snapshot is made of one that runs.")
+        if environment is not None:
+            with suppress(EnvironmentNotFound, EnvironmentInvalid):
+                environment = {**store.export(model["environment"], None, specs)["config"], **environment}
+        finish, reference = self._made("snapshot", reference, environment, model["environment"], specs)
+        description = self.engine.inspect(container_id)
+        return snapshots.snapshot(self._ready().images, description, model["image"], reference, finish)
 
     def _made(
         self,

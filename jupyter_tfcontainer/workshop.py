@@ -15,11 +15,14 @@ from importlib.resources import files
 from typing import Any
 
 from .engine import Engine
-from .engine.execs import complete
+from .engine.execs import converse
+from .engine.images import quoted
 from .errors import ImageBuildFailed
 from .operations import LAST_LINES, Operation
 from .surroundings import Surroundings
 
+# The engine's own, where an image says nothing.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 RESULT = "tfcontainer-result: "
 FOLDER = "/run/tfcontainer"
 # Reads an archive, and runs the program that is in it.
@@ -71,7 +74,8 @@ class Workshop:
         self._operation = operation
         self._image = image
         self._surroundings = surroundings
-        self._container = container
+        #: Its id.
+        self.container = container
 
     def run(self, command: Sequence[str], data: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         """Run a program as root; what it says with the word for results comes back.
@@ -94,18 +98,16 @@ class Workshop:
         lines: list[str] = []
         rest = ""
 
-        def hear(_: int, piece: bytes) -> None:
-            nonlocal rest
-            *whole, rest = (rest + decode(piece)).split("\n")
-            for line in whole:
-                lines.append(line)
-                if not line.startswith(RESULT):
-                    self._operation.say(line)
-
         variables = {"HOME": "/root", **self._surroundings.env, **(env or {})}
         with self._operation.cuttable(self._end):
-            process = self._engine.exec(self._container, command, user="0:0", workdir="/", env=variables)
-            code = complete(process, data, hear)
+            process = self._engine.exec(self.container, command, user="0:0", workdir="/", env=variables)
+            for _, piece in converse(process, data):
+                *whole, rest = (rest + decode(piece)).split("\n")
+                for line in whole:
+                    lines.append(line)
+                    if not line.startswith(RESULT):
+                        self._operation.say(line)
+            code = process.exit_code()
         self._operation.check()
         if code:
             printed = "\n".join([*lines, rest][-LAST_LINES:]).strip()
@@ -148,7 +150,7 @@ class Workshop:
         result = self.run([python, "-s", "-c", UNPACK, "install.py"], data)
         return dict(json.loads(result)["changed"])
 
-    def commit(self, reference: str, marks: Mapping[str, str]) -> str:
+    def commit(self, reference: str, marks: Mapping[str, str], path: str | None = None) -> str:
         """Make an image of what there is now, with the settings of the one that it began as; its id comes back.
 
         Parameters
@@ -157,15 +159,20 @@ class Workshop:
             its name; an image of ours that had it before goes, if nothing uses it
         marks
             its labels
+        path
+            a folder of programs, to be looked into before all others
         """
         config = self._image["Config"]
         settings = {"CMD": json.dumps(config.get("Cmd") or ["sh"])}
         if config.get("Entrypoint"):
             settings["ENTRYPOINT"] = json.dumps(config["Entrypoint"])
-        return self._engine.images.commit(self._container, reference, settings, marks, self._operation.check)
+        if path:
+            variables = dict(one.split("=", 1) for one in config.get("Env") or [] if "=" in one)
+            settings["ENV"] = "PATH=" + quoted(f"{path}:{variables.get('PATH', PATH)}")
+        return self._engine.images.commit(self.container, reference, settings, marks, self._operation.check)
 
     def _end(self) -> None:
-        self._engine.remove(self._container)
+        self._engine.remove(self.container)
 
 
 def _archive(content: Mapping[str, bytes]) -> bytes:

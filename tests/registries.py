@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -21,8 +22,9 @@ from typing import Any
 import docker
 from kernels import until
 
-# Images of tests, pushed or built here, bear it: others use the same engine.
+# Images of tests, pushed or built here, bear it, with what tells this run from others on the same engine.
 LABEL = "jupyter-tfcontainer.test"
+TOKEN = secrets.token_hex(4)
 START_SECONDS = 20
 PIECE = 65536
 # What `htpasswd -nbB somebody s3cret` prints.
@@ -222,7 +224,7 @@ def image(client: docker.APIClient, reference: str, *layers: bytes, parent: str 
     """Make an image with a file in each layer; its id comes back."""
     lines = [
         f"FROM {parent}",
-        f"LABEL {LABEL}=",
+        f"LABEL {LABEL}={TOKEN}",
         *(f"COPY layer{number} /layer{number}" for number in range(len(layers))),
     ]
     context = io.BytesIO()
@@ -242,7 +244,7 @@ def image(client: docker.APIClient, reference: str, *layers: bytes, parent: str 
 
 def images(client: docker.APIClient) -> dict[str, list[str]]:
     """The names of the images of tests that there are, those without one included, by their ids."""
-    found = client.images(all=True, filters={"label": LABEL})
+    found = client.images(all=True, filters={"label": f"{LABEL}={TOKEN}"})
     return {one["Id"]: [name for name in _names(one) if not name.startswith("<none>")] for one in found}
 
 

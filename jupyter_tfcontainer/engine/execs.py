@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -196,8 +196,8 @@ class Exec:
         self._stream.close()
 
 
-def complete(process: Exec, data: bytes, hear: Callable[[int, bytes], None]) -> int:
-    """Give a process its input, hear what it prints, and wait for its end.
+def converse(process: Exec, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give a process its input, and have what it prints until it ends, each piece with the number of its stream.
 
     Parameters
     ----------
@@ -205,13 +205,6 @@ def complete(process: Exec, data: bytes, hear: Callable[[int, bytes], None]) -> 
         just started, and without a terminal
     data
         its whole input
-    hear
-        gets each piece of its output, with the number of its stream
-
-    Returns
-    -------
-    int
-        its exit status
     """
     waiting: memoryview | None = memoryview(data)
     with closing(process):
@@ -225,9 +218,8 @@ def complete(process: Exec, data: bytes, hear: Callable[[int, bytes], None]) -> 
                     waiting = None
             pieces = process.read()
             if pieces is None:
-                return process.exit_code()
-            for stream, piece in pieces:
-                hear(stream, piece)
+                return
+            yield from pieces
 
 
 def _number_inside(pid: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
@@ -26,6 +27,9 @@ HELD = "tfcontainer-workshop-"
 # While such a context lasts, a cancel calls what it was given.
 Cuttable = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
+# Seconds that an engine may take to end what it was told to end, and between two looks.
+SOON = 10.0
+INTERVAL = 0.05
 # ISO/IEC 6429, "Select graphic rendition": errors are red.
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -172,13 +176,22 @@ class EngineImages:
                     ) from error
                 raise
 
-    def drop(self, image: str) -> None:
-        """Remove an image that nobody has a name for, unless something stands on it."""
-        with suppress(DockerException, requests.RequestException):
+    def drop(self, image: str) -> bool:
+        """Remove an image that nobody has a name for, unless something stands on it.
+
+        Returns
+        -------
+        bool
+            whether a container is in the way
+        """
+        try:
             there = self._api.inspect_image(image)
             names = [*(there["RepoTags"] or []), *(there["RepoDigests"] or [])]
             if not [one for one in names if not one.startswith("<none>")]:
                 self._api.remove_image(image)
+        except (DockerException, requests.RequestException) as error:
+            return "container" in str(error)
+        return False
 
     def proxies(self) -> dict[str, str]:
         """The variables that the person's Docker configuration has for containers."""
@@ -257,6 +270,16 @@ class EngineImages:
         """
         return Build(self, dockerfile, arguments, marks, local, cuttable)
 
+    def changes(self, container: str, cuttable: Cuttable) -> Models:
+        """What has changed in a container since it was created, each path with its kind."""
+        with self._door(), self._long(cuttable) as api:
+            return cast("Models", api.diff(container) or [])
+
+    def fill(self, container: str, archive: Iterator[bytes], cuttable: Cuttable) -> None:
+        """Unpack an archive in a container."""
+        with self._door(), self._long(cuttable) as api:
+            api.put_archive(container, "/", cast("bytes", archive))
+
     def every(self) -> set[str]:
         """The ids of all images, those without a name included."""
         with self._door():
@@ -327,14 +350,15 @@ class Build:
                         raise ImageBuildFailed(event["error"].strip())
                     self.image = event.get("aux", {}).get("ID", self.image)
                     for line in COLOURS.sub("", event.get("stream", "")).splitlines():
-                        if found := re.fullmatch(r"(?: ---> |Successfully built |)([0-9a-f]{12,64})", line):
-                            steps.append(found[1])
+                        if found := re.fullmatch(r"( ---> |Successfully built |)([0-9a-f]{12,64})", line):
+                            steps.append(found[2])
+                            if not found[1].startswith(" "):
+                                self.image = self.image or found[2]
                         yield line
                     if event.get("status") and not event.get("progressDetail"):
                         yield f"{event.get('id', '')} {event['status']}".strip()
-            self.image = self.image or (steps[-1] if steps else "")
             if not self.image:
-                raise ImageBuildFailed("The engine does not say which image came of it.")
+                raise ImageBuildFailed("The engine ended it.")  # or we did
         except (DockerException, requests.RequestException, OSError, TypeError) as error:
             self._drop(steps, before)
             raise ImageBuildFailed(str(getattr(error, "explanation", None) or error)) from error
@@ -344,9 +368,12 @@ class Build:
 
     def _drop(self, steps: list[str], before: set[str]) -> None:
         """Remove what a build has left, the last step first: with it go those that it stands on."""
-        for step in reversed(steps):
-            if not any(one.removeprefix("sha256:").startswith(step) for one in before):
-                self._images.drop(step)
+        new = [one for one in steps if not any(old.removeprefix("sha256:").startswith(one) for old in before)]
+        end = time.monotonic() + SOON
+        for step in reversed(new):
+            # The engine answers before it has removed the container of the step that it was at.
+            while self._images.drop(step) and time.monotonic() < end:
+                time.sleep(INTERVAL)
 
 
 def quoted(text: str) -> str:

@@ -115,5 +115,16 @@ def _build(request: ImagesHandler) -> Operation:
     return request.manager.build(source, reference, environment, request.kernel_spec_manager)
 
 
-SOURCES: dict[str, Callable[[ImagesHandler], Operation]] = {"pull": _pull, "prepare": _prepare, "build": _build}
+def _snapshot(request: ImagesHandler) -> Operation:
+    container = request.body(container=str)["container"]
+    reference, environment = request.field("reference", str), request.field("environment", dict)
+    return request.manager.snapshot(container, reference, environment, request.kernel_spec_manager)
+
+
+SOURCES: dict[str, Callable[[ImagesHandler], Operation]] = {
+    "pull": _pull,
+    "prepare": _prepare,
+    "build": _build,
+    "snapshot": _snapshot,
+}
 default_handlers = [(rf"{BASE}/images", ImagesHandler)]

@@ -21,10 +21,10 @@ from jupyter_tfcontainer.engine import labels
 from jupyter_tfcontainer.errors import PolicyRefused
 from jupyter_tfcontainer.manager import ContainerManager
 
-NAME = "tfcontainer/test-images-build"
+NAME = f"tfcontainer/test-images-build-{registries.TOKEN}"
 # Seconds that an installation from the index of packages may take.
 PATIENCE = 180
-MARK = f"LABEL {registries.LABEL}="
+MARK = f"LABEL {registries.LABEL}={registries.TOKEN}"
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ BARE = "tfcontainer/python:bare"
 DEBIAN = "tfcontainer/python:debian"
 # Seconds that an installation from the index of packages may take.
 PATIENCE = 180
-NAME = "tfcontainer/test-images-prepare"
+NAME = f"tfcontainer/test-images-prepare-{registries.TOKEN}"
 # Beside all of its child's, and with what an image may say of how it is run.
 SETTINGS = ['ENTRYPOINT ["env"]', 'CMD ["true"]', "USER nobody", "ENV GREETING=hello", "WORKDIR /srv"]
 

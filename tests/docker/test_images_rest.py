@@ -15,7 +15,7 @@ from homes import LEGACY, MODERN
 from kernels import TIMEOUT, until
 from servers import OURS, Server
 
-NAME = "tfcontainer/test-images-rest"
+NAME = f"tfcontainer/test-images-rest-{registries.TOKEN}"
 
 
 @pytest.fixture
