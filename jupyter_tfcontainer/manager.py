@@ -25,7 +25,20 @@ from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, valida
 from traitlets.config import Config, SingletonConfigurable
 from traitlets.config.application import Application
 
-from . import building, catalog, environments, events, execs, host, machine, preparing, snapshots, store, workspace
+from . import (
+    archives,
+    building,
+    catalog,
+    environments,
+    events,
+    execs,
+    host,
+    machine,
+    preparing,
+    snapshots,
+    store,
+    workspace,
+)
 from .building import Packages
 from .containers import Folders, blame
 from .engine import Engine, candidates, connect, labels
@@ -635,6 +648,30 @@ class ContainerManager(SingletonConfigurable):
         finish, reference = self._made("snapshot", reference, environment, model["environment"], specs)
         description = self.engine.inspect(container_id)
         return snapshots.snapshot(self._ready().images, description, model["image"], reference, finish)
+
+    def save(self, reference: str, path: Path) -> Operation:
+        """Begin to write an image to a file.
+
+        Raises
+        ------
+        ImageNotFound, ImageArchiveFailed, PolicyRefused
+            when it cannot begin
+        """
+        return archives.save(self._ready().images, self._admit_reference(reference, "This archive"), path)
+
+    def load(self, path: Path) -> Operation:
+        """Begin to read images from a file.
+
+        Raises
+        ------
+        ImageArchiveFailed, PolicyRefused
+            when it cannot begin
+        """
+        if self.policy.allowed_images != ("*",) and path.is_file():
+            for name in archives.names(path):
+                asked = Environment(name="", display_name="This archive", image=name)
+                self.policy.admit_image(asked, self._machine(asked))
+        return archives.load(self._ready().images, path)
 
     def _made(
         self,

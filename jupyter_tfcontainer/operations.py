@@ -105,6 +105,7 @@ class Operation:
         self._progress: Progress | None = None
         self._samples: deque[tuple[float, int]] = deque()
         self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._said = 0
         self._listeners: list[Callable[[], None]] = []
         self._cut: Callable[[], None] | None = None
         self._cancelled_by: str | None = None
@@ -153,7 +154,9 @@ class Operation:
     def say(self, text: str) -> None:
         """It has something for its log."""
         with self._lock:
-            self._log.extend(text.splitlines())
+            lines = text.splitlines()
+            self._said += len(lines)
+            self._log.extend(lines)
         self._news()
 
     def check(self) -> None:
@@ -205,6 +208,21 @@ class Operation:
             cut = self._cut
         if cut:
             cut()
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Have a listener called at each news, in the operation's thread."""
+        self._listeners.append(listener)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is, where that can be said."""
+        return self._progress
+
+    def said(self, since: int) -> list[str]:
+        """The lines of its log after so many; of those the oldest may be lost."""
+        with self._lock:
+            new = self._said - since
+            return list(self._log)[-new:] if new else []
 
     def wait(self, on_progress: OnProgress | None = None) -> Result:
         """Wait for its end.

@@ -14,7 +14,7 @@ import sys
 from .. import __version__
 from ..errors import TFContainerError
 from ..manager import ContainerManager
-from . import catalog, containers, doctor, environments, shells
+from . import catalog, containers, doctor, environments, images, shells
 from .output import complain
 
 NO_PROVISIONER = (
@@ -64,12 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jupyter tfcontainer",
         description="Notebook kernels in TensorFlow containers: see whether they work here, which TensorFlow can run, "
-        "make environments, and look into what runs.",
+        "make environments and images, and look into what runs.",
         epilog="`jupyter tfcontainer COMMAND --help` tells more of each.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    for group in (doctor, catalog, environments, containers, shells):
+    for group in (doctor, catalog, environments, images, containers, shells):
         group.add(commands)
     # Nobody types it, so the help does not show it.
     kernel = commands.add_parser("kernel", description="What the kernelspecs name as their command.")

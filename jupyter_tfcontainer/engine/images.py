@@ -270,6 +270,17 @@ class EngineImages:
         """
         return Build(self, dockerfile, arguments, marks, local, cuttable)
 
+    def save(self, reference: str, cuttable: Cuttable) -> Iterator[bytes]:
+        """An image as an archive, piece by piece."""
+        with self._door(), self._long(cuttable) as api:
+            yield from cast("Iterator[bytes]", api.get_image(reference))
+
+    def load(self, archive: Iterator[bytes], cuttable: Cuttable) -> Iterator[Model]:
+        """Read images from an archive; what the engine says of it comes back, errors too."""
+        with self._door(), self._long(cuttable) as api:
+            # It would tell how it gets on, and nobody can read that before all is sent: it would wait for us.
+            yield from cast("Any", api).load_image(archive, quiet=True)
+
     def changes(self, container: str, cuttable: Cuttable) -> Models:
         """What has changed in a container since it was created, each path with its kind."""
         with self._door(), self._long(cuttable) as api:

@@ -121,10 +121,21 @@ def _snapshot(request: ImagesHandler) -> Operation:
     return request.manager.snapshot(container, reference, environment, request.kernel_spec_manager)
 
 
+def _load(request: ImagesHandler) -> Operation:
+    return request.manager.load(request.path(request.body(path=str)["path"]))
+
+
+def _save(request: ImagesHandler) -> Operation:
+    body = request.body(reference=str, path=str)
+    return request.manager.save(body["reference"], request.path(body["path"]))
+
+
 SOURCES: dict[str, Callable[[ImagesHandler], Operation]] = {
     "pull": _pull,
     "prepare": _prepare,
     "build": _build,
     "snapshot": _snapshot,
+    "load": _load,
+    "save": _save,
 }
 default_handlers = [(rf"{BASE}/images", ImagesHandler)]
