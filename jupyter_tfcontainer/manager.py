@@ -5,41 +5,27 @@ from __future__ import annotations
 import atexit
 import builtins
 import os
-import re
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
-from logging import Logger, LoggerAdapter
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_core import paths
-from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, validate
-from traitlets.config import Config, SingletonConfigurable
-from traitlets.config.application import Application
-
 from . import (
-    archives,
-    building,
     catalog,
-    environments,
     events,
     execs,
     host,
     machine,
-    preparing,
-    snapshots,
     store,
     workspace,
 )
-from .building import Packages
 from .containers import Folders, blame
 from .engine import Engine, candidates, connect, labels
 from .engine.execs import Exec
@@ -50,20 +36,18 @@ from .errors import (
     ContainerNotFound,
     EngineFailed,
     EngineNotSupported,
-    EnvironmentInvalid,
-    EnvironmentNotFound,
-    ImageInvalid,
     KernelFailed,
     TFContainerError,
     WorkspaceRefused,
 )
 from .events import KernelEvents
+from .image_manager import ImageManager
 from .images import Images, check_reference
-from .operations import Operation, Operations
-from .policy import Machine, Policy
+from .operations import Operations
+from .policy import Machine
 from .running import Exit, Kernel, RunningContainer, recorded
+from .settings import Settings
 from .starter import LOG_LINES, Starter, last_lines
-from .store import Change
 from .supervisor.client import ENDED, Message
 from .threads import Threads
 from .workspace import Workspace
@@ -72,98 +56,20 @@ from .workspace import Workspace
 RESTART_GRACE = 10.0
 # Seconds that an interpreter may take to become a kernel: old ones import slowly from a cold disk.
 LAUNCH_TIMEOUT = 120.0
-CONFIG_NAME = "jupyter_tfcontainer_config"
 
 
-class ContainerManager(SingletonConfigurable):
-    """The containers of this process.
-
-    It reads ``jupyter_tfcontainer_config.py`` or ``.json`` from Jupyter's configuration path by itself, so that what
-    an administrator says there holds under ``jupyter execute`` too, where no server's configuration is read.
-    """
-
-    engine_url = Unicode(
-        help="Address of the container engine, as in DOCKER_HOST. Empty: DOCKER_HOST, Docker's current context, then "
-        "the usual sockets."
-    ).tag(config=True)
-    state_dir = Unicode(
-        help="Folder for the sockets of running containers. Empty: below Jupyter's data folder. It must be on a local "
-        "disk that the engine sees."
-    ).tag(config=True)
-    orphan_timeout = Float(
-        60.0,
-        help="Seconds after which a container ends itself when the program that started it has died, where that is "
-        "no server.",
-    ).tag(config=True)
-    server_orphan_timeout = Float(
-        86400.0, help="Seconds after which a container ends itself when the Jupyter server that started it has died."
-    ).tag(config=True)
-    standby_timeout = Float(
-        1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
-    ).tag(config=True)
-
-    registry_prefix = Unicode(
-        help="Registry, and folder in it, that has copies of the catalog's images, such as 'mirror.example:5000/hub'. "
-        "Images of the catalog that are named without a registry, or with NVIDIA's own, come from there."
-    ).tag(config=True)
-
-    # What an administrator lets people run (policy.py).
-
-    allowed_images = List(
-        Unicode(),
-        ["*"],
-        help="Patterns, such as 'tensorflow/*', of which an image's name with registry and tag must match one.",
-    ).tag(config=True)
-    allowed_mount_roots = List(
-        Unicode(), ["/"], help="Folders, in one of which the workspace and each of an environment's mounts must lie."
-    ).tag(config=True)
-    allow_root = Bool(
-        help="Whether a kernel may be root, or any other user than the person, or in groups that the person is not in. "
-        "Where the person is root, or the engine is rootless, it may in any case."
-    ).tag(config=True)
-    allowed_devices = List(
-        Unicode(),
-        None,
-        allow_none=True,
-        help="Patterns, such as '/dev/video*', of which a device must match one. None: those that the person may use "
-        "without a container.",
-    ).tag(config=True)
-    max_memory = Union(
-        [Int(), Unicode()],
-        default_value=None,
-        allow_none=True,
-        help="The most memory that a container may use, in bytes or such as '8g'; one without a limit gets this one.",
-    ).tag(config=True)
-    max_cpus = Float(
-        None,
-        allow_none=True,
-        help="The most processors that a container may use; one that sets no limit gets this one.",
-    ).tag(config=True)
-    max_gpus = Int(None, allow_none=True, help="The most GPUs that a container may get.").tag(config=True)
-    max_containers = Int(None, allow_none=True, help="How many containers a person may have at a time.").tag(
-        config=True
-    )
-
-    @validate("max_memory")
-    def _size(self, proposal: Any) -> int | None:
-        if proposal["value"] is None:
-            return None
-        try:
-            return int(environments.READERS["memory"](proposal["value"]))
-        except ValueError as error:
-            raise TraitError(f"ContainerManager.max_memory must be {error}, not {proposal['value']!r}.") from None
+class ContainerManager(Settings):
+    """The containers of this process."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        config, self._enforced, self._files = _own_configuration(self.log)
-        config.merge(self.config)
-        config.merge(Config(ContainerManager=self._enforced))
-        self.config = config
         #: Whether a Jupyter server owns what runs.
         self.in_server = False
         self.threads = Threads()
         #: What takes long on images.
         self.operations = Operations(self.log)
+        #: What is asked of images.
+        self.images = ImageManager(self)
         self._lock = threading.RLock()
         self._starter: Starter | None = None
         self._containers: dict[str, RunningContainer] = {}
@@ -184,9 +90,11 @@ class ContainerManager(SingletonConfigurable):
         EngineError
             when none answers, or none that we can serve
         """
-        return self._ready().engine
+        return self.starter.engine
 
-    def _ready(self) -> Starter:
+    @property
+    def starter(self) -> Starter:
+        """What starts containers on that engine, and has its images."""
         with self._lock:
             if self._starter is None:
                 engine = connect(candidates(self.engine_url))
@@ -315,20 +223,6 @@ class ContainerManager(SingletonConfigurable):
         """Connection information for a kernel, as seen from this side."""
         return _connection(str(container.folders.run / "k"), key, signature_scheme)
 
-    @property
-    def policy(self) -> Policy:
-        """What an administrator lets people run.
-
-        What the system's own configuration says cannot be changed by the person's, nor on a command line.
-        """
-        rules = {name: self._enforced.get(name, getattr(self, name)) for name in _RULES}
-        for name in ("allowed_images", "allowed_devices"):
-            rules[name] = None if rules[name] is None else tuple(rules[name])
-        rules["allowed_mount_roots"] = tuple(Path(root).expanduser().resolve() for root in rules["allowed_mount_roots"])
-        if rules["max_memory"] is not None:
-            rules["max_memory"] = environments.READERS["memory"](rules["max_memory"])
-        return Policy(**rules, files=self._files)
-
     def _machine(self, environment: Environment) -> Machine:
         facts = self.engine.facts
         cards = len(machine.read().cards) or None if environment.gpus == "all" else None
@@ -346,6 +240,26 @@ class ContainerManager(SingletonConfigurable):
         environment = host.locate(replace(environment, image=image), workspace_)
         usable = host.usable_devices(environment)
         return self.policy.admit(environment, self._machine(environment), workspace_.root, usable)
+
+    def admit_image(self, reference: str, asker: str) -> str:
+        """See whether an image may be had, and answer its name: from the mirror where there is one.
+
+        Parameters
+        ----------
+        reference
+            its name
+        asker
+            what is to be done with it, as the refusal shall call it
+
+        Raises
+        ------
+        ImageInvalid, PolicyRefused
+            with what to do
+        """
+        image = catalog.load().mirrored(check_reference(reference), self.registry_prefix)
+        asked = Environment(name="", display_name=asker, image=image)
+        self.policy.admit_image(asked, self._machine(asked))
+        return image
 
     def review(self, environment: Environment) -> None:
         """See whether an environment may run at all, before there is a folder for it to work in.
@@ -381,7 +295,7 @@ class ContainerManager(SingletonConfigurable):
         self, environment: Environment, workspace_: Workspace, folders: Folders | None, tell: KernelEvents
     ) -> RunningContainer:
         tell.step("engine")
-        starter = self._ready()
+        starter = self.starter
         folders = folders or host.container_folders(environment.name, self.state_dir)
         with self._admitted(environment, folders):
             container = starter.start(
@@ -529,188 +443,6 @@ class ContainerManager(SingletonConfigurable):
     def _tell(self, event: dict[str, Any]) -> None:
         for listener in self._listeners:
             listener(event)
-
-    # Images.
-
-    def images(self, specs: KernelSpecManager, *, sizes: bool = False) -> list[dict[str, Any]]:
-        """Models of all images.
-
-        Parameters
-        ----------
-        specs
-            the kernelspecs that there are
-        sizes
-            whether to count what each has for itself, which takes the engine a while
-        """
-        return self._ready().images.list(self._environments_images(specs), sizes=sizes)
-
-    def delete_image(self, reference: str, specs: KernelSpecManager, *, force: bool = False) -> None:
-        """Remove an image, or one of its names.
-
-        Raises
-        ------
-        ImageNotFound, ImageInUse
-            with what to do
-        """
-        self._ready().images.delete(reference, self._environments_images(specs), force=force)
-
-    def pull(self, reference: str, platform: str | None = None) -> Operation:
-        """Begin to pull an image, or join who does.
-
-        Raises
-        ------
-        ImageInvalid, PolicyRefused
-            with what to do
-        """
-        return self._ready().images.pull(self._admit_reference(reference, "This pull"), platform)
-
-    def prepare(self, reference: str) -> Operation:
-        """Begin to prepare an image that has no ipykernel, or join who does.
-
-        Raises
-        ------
-        ImageInvalid, PolicyRefused
-            with what to do
-        """
-        return preparing.prepare(self._ready().images, self._admit_reference(reference, "This preparation"))
-
-    def build(
-        self,
-        source: Packages | Path,
-        reference: str | None,
-        environment: dict[str, Any] | None,
-        specs: KernelSpecManager,
-    ) -> Operation:
-        """Begin to build an image.
-
-        Parameters
-        ----------
-        source
-            what to install into what, or the path of a Dockerfile
-        reference
-            the image's name, or None for one that says what it is from
-        environment
-            what is to be made of it: name, display name and fields; or None
-        specs
-            the kernelspecs that there are
-
-        Raises
-        ------
-        TFContainerError
-            with what to do, where it cannot begin
-        """
-        asker = "This build"
-        images = self._ready().images
-        finish, reference = self._made("built", reference, environment, source, specs)
-        if isinstance(source, Packages):
-            packages = replace(source, base=self._admit_reference(source.base, asker))
-            return building.build_packages(images, packages, reference, finish)
-        try:
-            text = source.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ImageInvalid(f"The Dockerfile {source} cannot be read: {error}") from error
-        if self.policy.allowed_images != ("*",):
-            for base in building.bases(text):
-                self._admit_reference(base, asker)
-        return building.build_dockerfile(images, source, reference, finish)
-
-    def snapshot(
-        self,
-        container_id: str,
-        reference: str | None,
-        environment: dict[str, Any] | None,
-        specs: KernelSpecManager,
-    ) -> Operation:
-        """Begin to make an image of a running container.
-
-        Parameters
-        ----------
-        container_id
-            which container
-        reference
-            the image's name, or None for one that says what it is from
-        environment
-            what is to be made of it: name, display name, and what is to be other than in the container's; or None
-        specs
-            the kernelspecs that there are
-
-        Raises
-        ------
-        TFContainerError
-            with what to do, where it cannot begin
-        """
-        model = self.get(container_id)
-        if model["state"] == "ended":
-            raise ContainerEnded(f"The container {container_id[:12]} has ended: a snapshot is made of one that runs.")
-        if environment is not None:
-            with suppress(EnvironmentNotFound, EnvironmentInvalid):
-                environment = {**store.export(model["environment"], None, specs)["config"], **environment}
-        finish, reference = self._made("snapshot", reference, environment, model["environment"], specs)
-        description = self.engine.inspect(container_id)
-        return snapshots.snapshot(self._ready().images, description, model["image"], reference, finish)
-
-    def save(self, reference: str, path: Path) -> Operation:
-        """Begin to write an image to a file.
-
-        Raises
-        ------
-        ImageNotFound, ImageArchiveFailed, PolicyRefused
-            when it cannot begin
-        """
-        return archives.save(self._ready().images, self._admit_reference(reference, "This archive"), path)
-
-    def load(self, path: Path) -> Operation:
-        """Begin to read images from a file.
-
-        Raises
-        ------
-        ImageArchiveFailed, PolicyRefused
-            when it cannot begin
-        """
-        if self.policy.allowed_images != ("*",) and path.is_file():
-            for name in archives.names(path):
-                asked = Environment(name="", display_name="This archive", image=name)
-                self.policy.admit_image(asked, self._machine(asked))
-        return archives.load(self._ready().images, path)
-
-    def _made(
-        self,
-        how: str,
-        reference: str | None,
-        environment: dict[str, Any] | None,
-        source: Packages | Path | str,
-        specs: KernelSpecManager,
-    ) -> tuple[Callable[[str], str | None], str]:
-        """What is to become of an image that is made, and its name; both are seen to be possible before it begins."""
-        what = (
-            source.base if isinstance(source, Packages) else source.parent.name if isinstance(source, Path) else source
-        )
-        words = str((environment or {}).get("name") or what)
-        slug = re.sub(r"[^\w.-]+", "-", words, flags=re.ASCII).strip("-.").lower()
-        reference = self._admit_reference(reference or f"tfcontainer/{how}:{slug or 'image'}", f"This {how} image")
-        if "@" in reference:
-            raise ImageInvalid(
-                f"{reference} is the name of an image that is there: one that is made has no digest yet."
-            )
-        if environment is None:
-            return lambda _: None, reference
-        fields = {name: value for name, value in environment.items() if name not in ("name", "display_name")}
-        name = str(environment.get("name") or "")
-        change = Change(environment.get("display_name"), {**fields, "image": reference})
-        store.check(name, change, specs, new=True)
-        return lambda _: store.create(name, change, specs).name, reference
-
-    def _admit_reference(self, reference: str, asker: str) -> str:
-        """An image's name, from the mirror where there is one, if the policy allows it."""
-        image = catalog.load().mirrored(check_reference(reference), self.registry_prefix)
-        asked = Environment(name="", display_name=asker, image=image)
-        self.policy.admit_image(asked, self._machine(asked))
-        return image
-
-    def _environments_images(self, specs: KernelSpecManager) -> dict[str, str]:
-        """The image that each environment runs, by the environment's name."""
-        known, prefix = catalog.load(), self.registry_prefix
-        return {one["name"]: known.mirrored(one["image"], prefix) for one in store.models(specs) if "image" in one}
 
     # Stopping.
 
@@ -956,7 +688,6 @@ class ContainerManager(SingletonConfigurable):
             self.log.warning("Could not look for containers that were left behind: %s", error)
 
 
-_RULES = [one.name for one in fields(Policy) if one.name != "files"]
 _HOW = {
     "exited": "ended with exit code {0.code}",
     "signal": "was ended by {0.signal}",
@@ -981,27 +712,6 @@ def _workspace(root: Path) -> Workspace:
                 f"no notebook in a container may see that. Start JupyterLab on another folder."
             )
     return Workspace(folder, private)
-
-
-def _own_configuration(log: Logger | LoggerAdapter[Any]) -> tuple[Config, dict[str, Any], dict[str, str]]:
-    """The configuration files of our own name, the person's over the system's (Jupyter's own order).
-
-    Returns
-    -------
-    tuple
-        what they say; of that, the rules of policy in the system's, which are not the person's to change; and which
-        file each rule is from
-    """
-    config, enforced, files = Config(), {}, {}
-    for loaded, path in Application._load_config_files(  # noqa: SLF001 - the one reader of .py and .json files there is
-        CONFIG_NAME, path=paths.jupyter_config_path(), log=log
-    ):
-        config.merge(loaded)
-        rules = {name: value for name, value in loaded.get("ContainerManager", {}).items() if name in _RULES}
-        if str(Path(path).parent) in paths.SYSTEM_CONFIG_PATH:
-            enforced.update(rules)
-        files.update({name: path for name in rules if name not in enforced or enforced[name] is rules[name]})
-    return config, enforced, files
 
 
 def _check_supported(engine: Engine) -> None:

@@ -122,7 +122,7 @@ def _environment(arguments: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _images(arguments: argparse.Namespace) -> int:
-    models = ContainerManager.instance().images(KernelSpecManager(), sizes=arguments.sizes)
+    models = ContainerManager.instance().images.list(KernelSpecManager(), sizes=arguments.sizes)
     if arguments.json:
         dump(models)
         return 0
@@ -150,11 +150,11 @@ def _images(arguments: argparse.Namespace) -> int:
 
 
 def _pull(arguments: argparse.Namespace) -> int:
-    return _follow(ContainerManager.instance().pull(arguments.reference, arguments.platform))
+    return _follow(ContainerManager.instance().images.pull(arguments.reference, arguments.platform))
 
 
 def _prepare(arguments: argparse.Namespace) -> int:
-    return _follow(ContainerManager.instance().prepare(arguments.reference))
+    return _follow(ContainerManager.instance().images.prepare(arguments.reference))
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -166,27 +166,27 @@ def _build(arguments: argparse.Namespace) -> int:
         if source.is_dir():
             source /= "Dockerfile"
     manager = ContainerManager.instance()
-    return _follow(manager.build(source, arguments.tag, _environment(arguments), KernelSpecManager()))
+    return _follow(manager.images.build(source, arguments.tag, _environment(arguments), KernelSpecManager()))
 
 
 def _snapshot(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
     container = find(arguments.container, manager.list())["id"]
-    return _follow(manager.snapshot(container, arguments.tag, _environment(arguments), KernelSpecManager()))
+    return _follow(manager.images.snapshot(container, arguments.tag, _environment(arguments), KernelSpecManager()))
 
 
 def _load(arguments: argparse.Namespace) -> int:
-    return _follow(ContainerManager.instance().load(arguments.path.absolute()))
+    return _follow(ContainerManager.instance().images.load(arguments.path.absolute()))
 
 
 def _save(arguments: argparse.Namespace) -> int:
-    return _follow(ContainerManager.instance().save(arguments.reference, arguments.path.absolute()))
+    return _follow(ContainerManager.instance().images.save(arguments.reference, arguments.path.absolute()))
 
 
 def _rmi(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
     for reference in arguments.references:
-        manager.delete_image(reference, KernelSpecManager(), force=arguments.force)
+        manager.images.delete(reference, KernelSpecManager(), force=arguments.force)
         say(f"Removed {reference}.")
     return 0
 

@@ -32,7 +32,7 @@ class ImagesHandler(TFContainerAPIHandler):
         """Answer with a model of each; what each has for itself is counted only if ``sizes`` says so."""
         sizes = self.switch("sizes")
         manager = self.manager
-        self.finish(json.dumps(await manager.threads.run(manager.images, self.kernel_spec_manager, sizes=sizes)))
+        self.finish(json.dumps(await manager.threads.run(manager.images.list, self.kernel_spec_manager, sizes=sizes)))
 
     @web.authenticated
     @authorized
@@ -54,7 +54,7 @@ class ImagesHandler(TFContainerAPIHandler):
         if not reference:
             raise web.HTTPError(400, "reference must name the image.")
         force, manager = self.switch("force"), self.manager
-        await manager.threads.run(manager.delete_image, reference, self.kernel_spec_manager, force=force)
+        await manager.threads.run(manager.images.delete, reference, self.kernel_spec_manager, force=force)
         self.set_status(HTTPStatus.NO_CONTENT)
         self.finish()
 
@@ -95,11 +95,11 @@ class ImagesHandler(TFContainerAPIHandler):
 
 
 def _pull(request: ImagesHandler) -> Operation:
-    return request.manager.pull(request.body(reference=str)["reference"], request.field("platform", str))
+    return request.manager.images.pull(request.body(reference=str)["reference"], request.field("platform", str))
 
 
 def _prepare(request: ImagesHandler) -> Operation:
-    return request.manager.prepare(request.body(reference=str)["reference"])
+    return request.manager.images.prepare(request.body(reference=str)["reference"])
 
 
 def _build(request: ImagesHandler) -> Operation:
@@ -112,22 +112,22 @@ def _build(request: ImagesHandler) -> Operation:
         apt, pip = (request.words(name) for name in ("apt", "pip"))
         source = Packages(base=request.body(base=str)["base"], apt=apt, pip=pip)
     reference, environment = request.field("reference", str), request.field("environment", dict)
-    return request.manager.build(source, reference, environment, request.kernel_spec_manager)
+    return request.manager.images.build(source, reference, environment, request.kernel_spec_manager)
 
 
 def _snapshot(request: ImagesHandler) -> Operation:
     container = request.body(container=str)["container"]
     reference, environment = request.field("reference", str), request.field("environment", dict)
-    return request.manager.snapshot(container, reference, environment, request.kernel_spec_manager)
+    return request.manager.images.snapshot(container, reference, environment, request.kernel_spec_manager)
 
 
 def _load(request: ImagesHandler) -> Operation:
-    return request.manager.load(request.path(request.body(path=str)["path"]))
+    return request.manager.images.load(request.path(request.body(path=str)["path"]))
 
 
 def _save(request: ImagesHandler) -> Operation:
     body = request.body(reference=str, path=str)
-    return request.manager.save(body["reference"], request.path(body["path"]))
+    return request.manager.images.save(body["reference"], request.path(body["path"]))
 
 
 SOURCES: dict[str, Callable[[ImagesHandler], Operation]] = {

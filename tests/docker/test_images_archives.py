@@ -94,11 +94,11 @@ def test_cancel(home: Home, image: str, client: docker.APIClient, tmp_path: Path
         with pytest.raises(OperationCancelled, match="was cancelled by a test"):
             operation.wait()
 
-    cancelled(manager.save(image, file))
+    cancelled(manager.images.save(image, file))
     assert list(tmp_path.iterdir()) == []
-    manager.save(image, file).wait()
+    manager.images.save(image, file).wait()
     client.remove_image(image)
-    cancelled(manager.load(file))
+    cancelled(manager.images.load(file))
     assert client.images(image) == []
     assert list(tmp_path.iterdir()) == [file]
 
@@ -149,9 +149,9 @@ def test_policy(home: Home, image: str, tmp_path: Path) -> None:
     home.configure(allowed_images=["tensorflow/*"])
     manager = ContainerManager.instance()
     with pytest.raises(PolicyRefused, match="allowed_images"):
-        manager.load(tmp_path / "image.tar")
+        manager.images.load(tmp_path / "image.tar")
     with pytest.raises(PolicyRefused, match="allowed_images"):
-        manager.save(image, tmp_path / "other.tar")
+        manager.images.save(image, tmp_path / "other.tar")
     (tmp_path / "text").write_text("text")
     with pytest.raises(ImageArchiveFailed, match="is no archive of images"):
-        manager.load(tmp_path / "text")
+        manager.images.load(tmp_path / "text")

@@ -221,7 +221,7 @@ def test_policy(home: Home) -> None:
         (write(home) / "Dockerfile", None),
     ):
         with pytest.raises(PolicyRefused, match="allowed_images"):
-            manager.build(source, reference, None, specs)
+            manager.images.build(source, reference, None, specs)
 
 
 @pytest.mark.parametrize(

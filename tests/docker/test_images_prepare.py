@@ -65,7 +65,7 @@ def test_a_kernel(home: Home, client: docker.APIClient, parent: str, python: str
         with kernel(name) as (_, page):
             assert value(page, show).startswith(version)
         assert steps.count("prepare") == count
-    (model,) = [one for one in manager.images(KernelSpecManager()) if one["parent"] == image]
+    (model,) = [one for one in manager.images.list(KernelSpecManager()) if one["parent"] == image]
     assert model["references"] == [preparing.name(image, python)]
     assert (model["origin"], model["used_by"]["environments"]) == ("prepared", ["tf"])
     assert model["inside"]["python"] == version.split(maxsplit=1)[0]

@@ -343,7 +343,7 @@ def test_end_of_the_program(home: Home, line: Slow, big: str) -> None:
             moves.set()
 
     manager.operations.listen(listen)
-    operation = manager.pull(f"{line.name}/test/big:1")
+    operation = manager.images.pull(f"{line.name}/test/big:1")
     assert moves.wait(TIMEOUT)
     manager.close()
     assert heard[-1]["state"] == "cancelled"
@@ -376,7 +376,7 @@ async def test_no_reference(server: Server, reference: str) -> None:
 def test_policy(home: Home) -> None:
     home.configure(allowed_images=["tensorflow/*"])
     with pytest.raises(PolicyRefused, match="allowed_images"):
-        ContainerManager.instance().pull("debian:12")
+        ContainerManager.instance().images.pull("debian:12")
 
 
 @pytest.fixture
@@ -498,7 +498,7 @@ def test_registry_that_dies(home: Home, tmp_path: Path) -> None:
                     phases.append(progress.phase)
 
             manager = ContainerManager.instance()
-            operation = manager.pull(reference)
+            operation = manager.images.pull(reference)
             with pytest.raises(ImagePullFailed, match="The registry cannot be reached from there"):
                 operation.wait(listen)
             assert phases == ["downloading", "retrying"]
@@ -535,7 +535,7 @@ def test_full_disk(home: Home, tmp_path: Path, content: bytes, words: str) -> No
                 home.configure(engine_url=engine.url)
                 manager = ContainerManager.instance()
                 with pytest.raises(ImagePullFailed, match=words):
-                    manager.pull(reference).wait()
+                    manager.images.pull(reference).wait()
                 with closing(docker.APIClient(engine.url)) as theirs:
                     assert theirs.images(all=True) == []
                 assert not list((data / "tmp").iterdir())

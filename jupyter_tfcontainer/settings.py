@@ -1,0 +1,140 @@
+"""What a person or an administrator sets: the configuration of the manager, and the policy in it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from logging import Logger, LoggerAdapter
+from pathlib import Path
+from typing import Any
+
+from jupyter_core import paths
+from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, validate
+from traitlets.config import Config, SingletonConfigurable
+from traitlets.config.application import Application
+
+from . import environments
+from .policy import Policy
+
+CONFIG_NAME = "jupyter_tfcontainer_config"
+RULES = [one.name for one in fields(Policy) if one.name != "files"]
+
+
+class Settings(SingletonConfigurable):
+    """The settings of ``ContainerManager``.
+
+    They are read from ``jupyter_tfcontainer_config.py`` or ``.json`` on Jupyter's configuration path, so that what an
+    administrator says there holds under ``jupyter execute`` too, where no server's configuration is read.
+    """
+
+    engine_url = Unicode(
+        help="Address of the container engine, as in DOCKER_HOST. Empty: DOCKER_HOST, Docker's current context, then "
+        "the usual sockets."
+    ).tag(config=True)
+    state_dir = Unicode(
+        help="Folder for the sockets of running containers. Empty: below Jupyter's data folder. It must be on a local "
+        "disk that the engine sees."
+    ).tag(config=True)
+    orphan_timeout = Float(
+        60.0,
+        help="Seconds after which a container ends itself when the program that started it has died, where that is "
+        "no server.",
+    ).tag(config=True)
+    server_orphan_timeout = Float(
+        86400.0, help="Seconds after which a container ends itself when the Jupyter server that started it has died."
+    ).tag(config=True)
+    standby_timeout = Float(
+        1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
+    ).tag(config=True)
+
+    registry_prefix = Unicode(
+        help="Registry, and folder in it, that has copies of the catalog's images, such as 'mirror.example:5000/hub'. "
+        "Images of the catalog that are named without a registry, or with NVIDIA's own, come from there."
+    ).tag(config=True)
+
+    # What an administrator lets people run (policy.py).
+
+    allowed_images = List(
+        Unicode(),
+        ["*"],
+        help="Patterns, such as 'tensorflow/*', of which an image's name with registry and tag must match one.",
+    ).tag(config=True)
+    allowed_mount_roots = List(
+        Unicode(), ["/"], help="Folders, in one of which the workspace and each of an environment's mounts must lie."
+    ).tag(config=True)
+    allow_root = Bool(
+        help="Whether a kernel may be root, or any other user than the person, or in groups that the person is not in. "
+        "Where the person is root, or the engine is rootless, it may in any case."
+    ).tag(config=True)
+    allowed_devices = List(
+        Unicode(),
+        None,
+        allow_none=True,
+        help="Patterns, such as '/dev/video*', of which a device must match one. None: those that the person may use "
+        "without a container.",
+    ).tag(config=True)
+    max_memory = Union(
+        [Int(), Unicode()],
+        default_value=None,
+        allow_none=True,
+        help="The most memory that a container may use, in bytes or such as '8g'; one without a limit gets this one.",
+    ).tag(config=True)
+    max_cpus = Float(
+        None,
+        allow_none=True,
+        help="The most processors that a container may use; one that sets no limit gets this one.",
+    ).tag(config=True)
+    max_gpus = Int(None, allow_none=True, help="The most GPUs that a container may get.").tag(config=True)
+    max_containers = Int(None, allow_none=True, help="How many containers a person may have at a time.").tag(
+        config=True
+    )
+
+    @validate("max_memory")
+    def _size(self, proposal: Any) -> int | None:
+        if proposal["value"] is None:
+            return None
+        try:
+            return int(environments.READERS["memory"](proposal["value"]))
+        except ValueError as error:
+            raise TraitError(f"ContainerManager.max_memory must be {error}, not {proposal['value']!r}.") from None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        config, self._enforced, self._files = _own_configuration(self.log)
+        config.merge(self.config)
+        config.merge(Config(ContainerManager=self._enforced))
+        self.config = config
+
+    @property
+    def policy(self) -> Policy:
+        """What an administrator lets people run.
+
+        What the system's own configuration says cannot be changed by the person's, nor on a command line.
+        """
+        rules = {name: self._enforced.get(name, getattr(self, name)) for name in RULES}
+        for name in ("allowed_images", "allowed_devices"):
+            rules[name] = None if rules[name] is None else tuple(rules[name])
+        rules["allowed_mount_roots"] = tuple(Path(root).expanduser().resolve() for root in rules["allowed_mount_roots"])
+        if rules["max_memory"] is not None:
+            rules["max_memory"] = environments.READERS["memory"](rules["max_memory"])
+        return Policy(**rules, files=self._files)
+
+
+def _own_configuration(log: Logger | LoggerAdapter[Any]) -> tuple[Config, dict[str, Any], dict[str, str]]:
+    """The configuration files of our own name, the person's over the system's (Jupyter's own order).
+
+    Returns
+    -------
+    tuple
+        what they say; of that, the rules of policy in the system's, which are not the person's to change; and which
+        file each rule is from
+    """
+    config, enforced, files = Config(), {}, {}
+    for loaded, path in Application._load_config_files(  # noqa: SLF001 - the one reader of .py and .json files there is
+        CONFIG_NAME, path=paths.jupyter_config_path(), log=log
+    ):
+        config.merge(loaded)
+        rules = {name: value for name, value in loaded.get("ContainerManager", {}).items() if name in RULES}
+        if str(Path(path).parent) in paths.SYSTEM_CONFIG_PATH:
+            enforced.update(rules)
+        files.update({name: path for name in rules if name not in enforced or enforced[name] is rules[name]})
+    return config, enforced, files
