@@ -260,7 +260,7 @@ def nothing_left(client: docker.APIClient) -> Iterator[None]:
     new = {image: names for image, names in images(client).items() if image not in before}
     containers = [one["Id"] for one in client.containers(all=True) if one["ImageID"] in new]
     for name in [name for names in new.values() for name in names]:
-        with suppress(docker.errors.ImageNotFound):  # it went with another
+        with suppress(docker.errors.NotFound):  # it went with another
             client.remove_image(name, force=True)
     # What they stand on goes with them, if it has no name.
     assert [one for one in images(client) if one not in before] == []

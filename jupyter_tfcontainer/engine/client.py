@@ -506,7 +506,10 @@ class Engine:
         if image["Config"].get("Entrypoint"):
             # Where there is none, none is set: an image that is made of the container could not be rid of it.
             config["Entrypoint"], config["Cmd"] = ["sh"], config["Cmd"][1:]
-        container = self.create(config, f"{HELD}{secrets.token_hex(6)}")
+        with self._door():
+            # Podman's own API, which kernels need there, knows nothing of an input.
+            created = self._api.create_container_from_config(config, f"{HELD}{secrets.token_hex(6)}")
+        container = str(created["Id"])
         try:
             with self._door():
                 stream = self._api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
