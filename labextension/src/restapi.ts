@@ -77,10 +77,10 @@ export class RestAPI {
    * Read a container's log until it ends.
    *
    * @param id The container's.
-   * @param onText Gets what was printed, as it comes.
+   * @param take Gets what was printed, as it comes.
    * @param signal Ends it earlier.
    */
-  async followLog(id: string, onText: (text: string) => void, signal: AbortSignal): Promise<void> {
+  async followLog(id: string, take: (text: string) => void, signal: AbortSignal): Promise<void> {
     const path = `containers/${id}/logs?follow=true&tail=10000`;
     const url = URLExt.join(this.settings.baseUrl, 'api/tfcontainer', path);
     const response = await ServerConnection.makeRequest(url, { signal }, this.settings);
@@ -94,7 +94,7 @@ export class RestAPI {
       if (done) {
         return;
       }
-      onText(value);
+      take(value);
     }
   }
 
@@ -116,6 +116,29 @@ export class RestAPI {
   /** Remove a container, and its kernel with it. */
   removeContainer(id: string): Promise<void> {
     return this._ask(`containers/${id}`, { method: 'DELETE' });
+  }
+
+  images(): Promise<IEngineImage[]> {
+    return this._ask('images');
+  }
+
+  /** Begin to pull an image. */
+  pull(reference: string): Promise<IOperation> {
+    return this._post('images', { source: 'pull', reference });
+  }
+
+  /** Remove an image or one of its names, also one that something would miss. */
+  removeImage(reference: string, force: boolean): Promise<void> {
+    const query = new URLSearchParams({ reference, force: String(force) });
+    return this._ask(`images?${String(query)}`, { method: 'DELETE' });
+  }
+
+  operations(): Promise<IOperation[]> {
+    return this._ask('operations');
+  }
+
+  cancelOperation(id: string): Promise<void> {
+    return this._ask(`operations/${id}`, { method: 'DELETE' });
   }
 
   private _post<T>(path: string, body?: unknown): Promise<T> {
@@ -308,4 +331,38 @@ export interface IStats {
   /** In processors. */
   cpu_limit: number | null;
   pids: number;
+}
+
+export interface IEngineImage {
+  id: string;
+  references: string[];
+  size: number;
+  created: string;
+  origin: 'pulled' | 'prepared' | 'built' | 'snapshot' | 'other';
+  /** Names of environments, ids of containers. */
+  used_by: { environments: string[]; containers: string[] };
+  inside: { python: string | null; ipykernel: string | null; tensorflow: string | null } | null;
+  /** Whether nothing uses it. */
+  freeable: boolean;
+}
+
+export interface IProgress {
+  bytes: number;
+  /** Grows until `final`. */
+  total: number | null;
+  final: boolean;
+  layers_done: number;
+  layers: number;
+  phase: string;
+  seconds_left: number | null;
+}
+
+/** Something long on an image. */
+export interface IOperation {
+  id: string;
+  kind: 'pull' | 'prepare' | 'build' | 'snapshot' | 'load' | 'save';
+  reference: string;
+  state: 'running' | 'done' | 'failed' | 'cancelled';
+  message: string;
+  progress: IProgress | null;
 }

@@ -4,6 +4,9 @@ export const KERNEL_STATE = 'https://events.jupyter.org/jupyter_tfcontainer/kern
 /** The schema of the events that tell that the list of environments is not what it was. */
 export const ENVIRONMENTS = 'https://events.jupyter.org/jupyter_tfcontainer/environments/v1';
 
+/** The schema of the events that tell how an operation on an image stands. */
+export const OPERATION = 'https://events.jupyter.org/jupyter_tfcontainer/operation/v1';
+
 /** How far a pull is. */
 export interface IPullProgress {
   /** Bytes that are here. */

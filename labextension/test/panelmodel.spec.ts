@@ -3,7 +3,7 @@ import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { PanelModel } from '../src/panel/model';
-import type { Engine, IContainer, IStats } from '../src/restapi';
+import type { Engine, IContainer, IEngineImage, IOperation, IStats } from '../src/restapi';
 import { ENVIRONMENTS, KERNEL_STATE } from '../src/tokens';
 
 const READY = {
@@ -44,6 +44,8 @@ describe('PanelModel', () => {
     machine: vi.fn(),
     environments: vi.fn(),
     containers: vi.fn<() => Promise<IContainer[]>>(),
+    images: vi.fn<() => Promise<IEngineImage[]>>(),
+    operations: vi.fn<() => Promise<IOperation[]>>(),
     stats: vi.fn<() => Promise<IStats[]>>()
   };
   let events: Signal<object, Event.Emission>;
@@ -61,6 +63,8 @@ describe('PanelModel', () => {
     api.machine.mockResolvedValue({ cards: [] });
     api.environments.mockResolvedValue([]);
     api.containers.mockResolvedValue([]);
+    api.images.mockResolvedValue([]);
+    api.operations.mockResolvedValue([]);
     api.stats.mockResolvedValue([]);
     events = new Signal({});
     sessionsChanged = new Signal({} as Session.IManager);

@@ -25,8 +25,12 @@ export interface IEnvironmentDialogsOptions {
 export class EnvironmentDialogs {
   constructor(private readonly _options: IEnvironmentDialogsOptions) {}
 
-  /** Make one. */
-  async add(): Promise<void> {
+  /**
+   * Make one.
+   *
+   * @param image Of which image; by default what is best on this machine is offered.
+   */
+  async add(image?: string): Promise<void> {
     const { api, trans } = this._options;
     try {
       const [catalog, machine, environments] = await Promise.all([
@@ -43,7 +47,7 @@ export class EnvironmentDialogs {
         title: trans.__('Add Environment'),
         label: trans.__('Add'),
         failure: trans.__('The environment could not be created'),
-        form: { ...EMPTY, choice: best(catalog, machine) },
+        form: image ? { ...EMPTY, image } : { ...EMPTY, choice: best(catalog, machine) },
         catalog,
         before: null,
         draft: form => api.draft(name(form), true, fields(form)),

@@ -13,7 +13,14 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import type { Widget } from '@lumino/widgets';
 
-import type { AnyEnvironment, IContainer, IEnvironment, RestAPI } from '../restapi';
+import type {
+  AnyEnvironment,
+  IContainer,
+  IEngineImage,
+  IEnvironment,
+  IOperation,
+  RestAPI
+} from '../restapi';
 import { copyName, download } from './documents';
 import type { PanelModel } from './model';
 
@@ -32,6 +39,14 @@ export namespace CommandIDs {
   export const hideEnvironment = 'tfcontainer:hide-environment';
   export const showEnvironment = 'tfcontainer:show-environment';
   export const deleteEnvironment = 'tfcontainer:delete-environment';
+
+  export const pull = 'tfcontainer:pull';
+  export const pullImage = 'tfcontainer:pull-image';
+  export const pullAgain = 'tfcontainer:pull-again';
+  export const addOfImage = 'tfcontainer:add-environment-of-image';
+  export const removeImage = 'tfcontainer:remove-image';
+  export const cancelOperation = 'tfcontainer:cancel-operation';
+  export const forgetOperation = 'tfcontainer:forget-operation';
 
   export const openNotebook = 'tfcontainer:open-notebook';
   export const interrupt = 'tfcontainer:interrupt';
@@ -73,6 +88,7 @@ export class PanelCommands {
     this._addEnvironments();
     this._addKernels();
     this._addContainers();
+    this._addImages();
   }
 
   private _addEnvironments(): void {
@@ -285,6 +301,94 @@ export class PanelCommands {
     });
   }
 
+  private _addImages(): void {
+    const { api, model, trans, commands } = this._options;
+    const failure = trans.__('The image could not be pulled');
+    this._environment(CommandIDs.pullImage, {
+      label: trans.__('Pull the Image'),
+      failure,
+      isEnabled: one => !!model.ready && 'image' in one,
+      work: async one => {
+        if ('image' in one) {
+          await api.pull(one.image);
+        }
+      }
+    });
+    this._image(CommandIDs.pullAgain, {
+      label: trans.__('Pull Again'),
+      failure,
+      isEnabled: ({ references }) => references.length > 0,
+      work: ({ references: [reference = ''] }) => api.pull(reference)
+    });
+    this._image(CommandIDs.addOfImage, {
+      label: trans.__('Make an Environment…'),
+      failure: trans.__('The environment could not be created'),
+      isEnabled: ({ references }) => references.length > 0,
+      work: ({ references: [reference = ''] }) =>
+        commands.execute(CommandIDs.addEnvironment, { image: reference })
+    });
+    this._image(CommandIDs.removeImage, {
+      label: trans.__('Remove…'),
+      failure: trans.__('The image could not be removed'),
+      isEnabled: ({ used_by }) => used_by.containers.length === 0,
+      work: async ({ id, references, used_by }) => {
+        const names = used_by.environments;
+        const sure = await this._ask(
+          trans.__('Remove %1?', references[0] ?? id.slice(0, 19)),
+          names.length > 0
+            ? trans.__('It is pulled again at the next start of %1.', names.join(', '))
+            : trans.__('Nothing here uses it.'),
+          trans.__('Remove')
+        );
+        if (sure) {
+          await api.removeImage(references[0] ?? id, names.length > 0);
+          await model.refresh('images');
+        }
+      }
+    });
+    this._add<IOperation>(
+      CommandIDs.cancelOperation,
+      {
+        label: trans.__('Cancel'),
+        failure: trans.__('It could not be cancelled'),
+        work: ({ id }) => api.cancelOperation(id)
+      },
+      'operation',
+      ({ operation }) => model.operations.get(operation as string)
+    );
+    this._add<IOperation>(
+      CommandIDs.forgetOperation,
+      {
+        label: trans.__('Close'),
+        failure: '',
+        work: ({ id }) => {
+          model.forget(id);
+        }
+      },
+      'operation',
+      ({ operation }) => model.operations.get(operation as string)
+    );
+    commands.addCommand(CommandIDs.pull, {
+      label: trans.__('Pull Image…'),
+      isEnabled: () => !!model.ready,
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: async () => {
+        const { value } = await InputDialog.getText({
+          title: trans.__('Pull Image'),
+          label: trans.__('Its name, such as tensorflow/tensorflow:1.2.1-py3'),
+          okLabel: trans.__('Pull')
+        });
+        if (value?.trim()) {
+          try {
+            await api.pull(value.trim());
+          } catch (error) {
+            await showErrorMessage(failure, error as Error);
+          }
+        }
+      }
+    });
+  }
+
   /** Say why a terminal closed, if its person did not close it. */
   private _terminalClosed({ id, display_name }: IContainer): void {
     const { model, trans } = this._options;
@@ -324,6 +428,12 @@ export class PanelCommands {
   private _container(id: string, action: IAction<IContainer>): void {
     this._add(id, action, 'container', ({ container }) =>
       this._options.model.containers?.find(each => each.id === container)
+    );
+  }
+
+  private _image(id: string, action: IAction<IEngineImage>): void {
+    this._add(id, action, 'image', ({ image }) =>
+      this._options.model.images?.find(each => each.id === image)
     );
   }
 

@@ -124,7 +124,23 @@ function Row(props: IListProps & { environment: AnyEnvironment }): React.JSX.Ele
         </span>
       </div>
       {readable ? (
-        <Description environment={readable} trans={trans} />
+        <>
+          <Description environment={readable} trans={trans} />
+          {model.isHere(name) === false && (
+            <p className="jp-tfcontainer-State">
+              <Dot tone="plain" />
+              <span>{trans.__('Image not pulled yet')}</span>
+              <button
+                className="jp-tfcontainer-Link"
+                type="button"
+                aria-label={trans.__('Pull the image of %1 now', display_name)}
+                onClick={execute(CommandIDs.pullImage)}
+              >
+                {trans.__('Pull now')}
+              </button>
+            </p>
+          )}
+        </>
       ) : (
         <details className="jp-tfcontainer-Verdict">
           <summary>

@@ -18,7 +18,7 @@ export interface ILogOptions {
   displayName: string;
   trans: TranslationBundle;
   /** Read the log until it ends, or the signal is given. */
-  follow: (onText: (text: string) => void, signal: AbortSignal) => Promise<void>;
+  follow: (take: (text: string) => void, signal: AbortSignal) => Promise<void>;
 }
 
 /** The log of a container, in the main area: it follows, can be searched, and saved. */

@@ -10,12 +10,14 @@ import type {
   Engine,
   IContainer,
   IEngine,
+  IEngineImage,
   IMachine,
+  IOperation,
   IStats,
   RestAPI
 } from '../restapi';
 import { RequestError } from '../restapi';
-import { ENVIRONMENTS, type IKernelStarting, parseKernelEvent } from '../tokens';
+import { ENVIRONMENTS, type IKernelStarting, OPERATION, parseKernelEvent } from '../tokens';
 import { Figures } from './figures';
 
 /** Milliseconds between two looks at what containers use: sixty make a graph. */
@@ -25,8 +27,8 @@ const INTERVAL = 2000;
 const OLD = 60000;
 
 /** What the snapshot is made of. */
-type Part = 'engine' | 'machine' | 'environments' | 'containers';
-const PARTS: readonly Part[] = ['engine', 'machine', 'environments', 'containers'];
+type Part = 'engine' | 'machine' | 'environments' | 'containers' | 'images';
+const PARTS: readonly Part[] = ['engine', 'machine', 'environments', 'containers', 'images'];
 
 /**
  * What the panel shows: a snapshot, asked for when somebody looks and after the server was away, kept up to date by
@@ -58,6 +60,11 @@ export class PanelModel implements IDisposable {
   environments: AnyEnvironment[] | null = null;
   containers: IContainer[] | null = null;
 
+  images: IEngineImage[] | null = null;
+
+  /** What goes on with images, by its id; and what failed, until a person has taken note of it. */
+  readonly operations = new Map<string, IOperation>();
+
   /** Why the server does not answer, or does not let us. */
   problem: string | null = null;
 
@@ -73,6 +80,27 @@ export class PanelModel implements IDisposable {
   /** Emitted when anything but a figure has changed. */
   get changed(): ISignal<this, void> {
     return this._changed;
+  }
+
+  /** Emitted when an operation begins, gets on or ends. */
+  get operated(): ISignal<this, IOperation> {
+    return this._operated;
+  }
+
+  /** Whether a kernel that starts waits for its image. */
+  get pullsForStart(): boolean {
+    return [...this.starting.values()].some(each => each.step === 'pull');
+  }
+
+  /** Whether an environment's image is here; null where that is not known. */
+  isHere(environment: string): boolean | null {
+    return this.images?.some(each => each.used_by.environments.includes(environment)) ?? null;
+  }
+
+  /** Drop an operation that has failed. */
+  forget(operation: string): void {
+    this.operations.delete(operation);
+    this._changed.emit();
   }
 
   /** Emitted when figures have. */
@@ -163,7 +191,7 @@ export class PanelModel implements IDisposable {
       return await work();
     } finally {
       this.busy.delete(key);
-      await this.refresh('environments', 'containers');
+      await this.refresh('environments', 'containers', 'images');
     }
   }
 
@@ -201,9 +229,29 @@ export class PanelModel implements IDisposable {
         : wanted.has('containers') || !this.containers || !this.ready
           ? await api.containers()
           : this.containers;
+    const images =
+      engine.state === 'missing'
+        ? []
+        : wanted.has('images') || !this.images || !this.ready
+          ? await this._readImages()
+          : this.images;
     [this.machine, this.environments] = await others;
+    this.images = images;
     this.engine = engine;
     this.containers = containers;
+  }
+
+  private async _readImages(): Promise<IEngineImage[]> {
+    const [images, operations] = await Promise.all([this._api.images(), this._api.operations()]);
+    // What failed before anybody looked is old news.
+    const known = new Set(this.operations.keys());
+    this.operations.clear();
+    for (const each of operations) {
+      if (each.state === 'running' || (each.state === 'failed' && known.has(each.id))) {
+        this.operations.set(each.id, each);
+      }
+    }
+    return images;
   }
 
   private async _tick(): Promise<void> {
@@ -219,7 +267,7 @@ export class PanelModel implements IDisposable {
       const engine = await this._api.engine();
       if (engine.state === 'missing' || !this.ready) {
         if (engine.state !== this.engine?.state) {
-          await this.refresh('engine', 'containers');
+          await this.refresh('engine', 'containers', 'images');
         }
         return;
       }
@@ -249,14 +297,18 @@ export class PanelModel implements IDisposable {
     }
     if (known?.length !== running.size || known.some(id => !running.has(id))) {
       // Some came or went that no event told of: they were started ahead, or elsewhere. Or the engine did.
-      void this.refresh('engine', 'containers');
+      void this.refresh('engine', 'containers', 'images');
     }
     this._figuresChanged.emit();
   }
 
   private _onEvent(emission: Event.Emission): void {
     if (emission.schema_id === ENVIRONMENTS) {
-      this.outdated('environments');
+      this.outdated('environments', 'images');
+      return;
+    }
+    if (emission.schema_id === OPERATION) {
+      this._onOperation(emission as unknown as IOperation);
       return;
     }
     const event = parseKernelEvent(emission);
@@ -265,14 +317,28 @@ export class PanelModel implements IDisposable {
       this._changed.emit();
     } else if (event) {
       this.starting.delete(event.kernel_id);
-      this.outdated('containers');
+      this.outdated('containers', 'images');
+    }
+  }
+
+  private _onOperation(operation: IOperation): void {
+    const { id, state } = operation;
+    if (state === 'running' || state === 'failed') {
+      this.operations.set(id, operation);
+    } else {
+      this.operations.delete(id);
+    }
+    this._operated.emit(operation);
+    this._changed.emit();
+    if (state === 'done') {
+      this.outdated('images');
     }
   }
 
   private _onSessions(): void {
     // A session that is no more may have been a container.
     if (this.containers?.some(each => each.kernel) || this.starting.size > 0) {
-      this.outdated('containers');
+      this.outdated('containers', 'images');
     }
   }
 
@@ -282,6 +348,7 @@ export class PanelModel implements IDisposable {
   private readonly _poll: Poll;
   private readonly _wanted = new Set<Part>();
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _operated = new Signal<this, IOperation>(this);
   private readonly _figuresChanged = new Signal<this, void>(this);
   private _reading: Promise<void> | null = null;
   private _isDisposed = false;
@@ -293,7 +360,10 @@ export class PanelModel implements IDisposable {
 
 export namespace PanelModel {
   export interface IOptions {
-    api: Pick<RestAPI, 'engine' | 'machine' | 'environments' | 'containers' | 'stats'>;
+    api: Pick<
+      RestAPI,
+      'engine' | 'machine' | 'environments' | 'containers' | 'images' | 'operations' | 'stats'
+    >;
     events: Event.Stream;
     sessions: Pick<Session.IManager, 'runningChanged'> & {
       running: () => Iterable<Session.IModel>;

@@ -2,6 +2,7 @@ import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import {
   addIcon,
   CommandToolbarButton,
+  downloadIcon,
   fileUploadIcon,
   PanelWithToolbar,
   ReactWidget,
@@ -20,12 +21,13 @@ import type { Texts } from '../texts';
 import { CommandIDs } from './commands';
 import { Environments } from './environments';
 import { containersIcon } from './icons';
+import { Images } from './images';
 import { Machine } from './machine';
 import type { PanelModel } from './model';
 import { Running } from './running';
 
 /** How much of the height each section gets at first. */
-const SIZES = [0.18, 0.42, 0.4];
+const SIZES = [0.16, 0.36, 0.3, 0.18];
 
 export interface IPanelOptions {
   model: PanelModel;
@@ -69,6 +71,13 @@ export class ContainersPanel extends SidePanel {
       environments.toolbar.addItem(id, new CommandToolbarButton({ commands, id, icon, label: '' }));
     }
     this._addSection('running', trans.__('Running'), () => <Running {...list} texts={texts} />);
+    const images = this._addSection('images', trans.__('Images'), () => (
+      <Images {...list} texts={texts} />
+    ));
+    images.toolbar.addItem(
+      'pull',
+      new CommandToolbarButton({ commands, id: CommandIDs.pull, icon: downloadIcon, label: '' })
+    );
     if (this.content instanceof AccordionPanel) {
       this.content.setRelativeSizes(SIZES);
     }

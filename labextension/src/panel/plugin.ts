@@ -3,8 +3,10 @@ import {
   type JupyterFrontEnd,
   type JupyterFrontEndPlugin
 } from '@jupyterlab/application';
-import { ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
+import { ICommandPalette, Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { RestAPI } from '../restapi';
@@ -13,6 +15,8 @@ import { CommandIDs, PanelCommands } from './commands';
 import { upload } from './documents';
 import { containersIcon } from './icons';
 import { PanelModel } from './model';
+import { addToNotebooks } from './notebooks';
+import { PullNotifications } from './pulls';
 import { ContainersPanel } from './panel';
 
 /** Where the panel is among the others of its side. */
@@ -31,6 +35,8 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     palette: ICommandPalette | null,
     browser: IDefaultFileBrowser | null,
     restorer: ILayoutRestorer | null,
+    notebooks: INotebookTracker | null,
+    statusBar: IStatusBar | null,
     translator_: ITranslator | null
   ) => {
     const { commands, serviceManager: services } = app;
@@ -45,6 +51,22 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     });
     services.connectionFailure.connect(() => {
       model.lost();
+    });
+    const pulls = new PullNotifications({
+      manager: Notification.manager,
+      trans,
+      locale: texts.locale,
+      cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation })
+    });
+    let ready = model.ready;
+    model.changed.connect(() => {
+      if (model.ready !== ready) {
+        ready = model.ready;
+        commands.notifyCommandChanged(CommandIDs.pull);
+      }
+    });
+    model.operated.connect((_, operation) => {
+      pulls.handle(operation, model.pullsForStart);
     });
     const panel = new ContainersPanel({ model, commands, translator, trans, texts });
     app.shell.add(panel, 'left', { rank: RANK, type: 'TensorFlow Containers' });
@@ -76,7 +98,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
             id: logId(id),
             displayName: display_name,
             trans,
-            follow: (onText, signal) => api.followLog(id, onText, signal)
+            follow: (take, signal) => api.followLog(id, take, signal)
           });
           app.shell.add(log, 'main', { mode: 'split-bottom' });
         }
@@ -93,8 +115,10 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     });
     commands.addCommand(CommandIDs.addEnvironment, {
       label: trans.__('Add Environment…'),
-      describedBy: { args: NO_ARGUMENTS },
-      execute: async () => (await dialogs()).add()
+      describedBy: {
+        args: { type: 'object', properties: { image: { type: 'string' } } }
+      },
+      execute: async ({ image }) => (await dialogs()).add(image as string | undefined)
     });
     commands.addCommand(CommandIDs.importEnvironment, {
       label: trans.__('Import Environment…'),
@@ -111,10 +135,14 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
         }
       }
     });
+    if (notebooks) {
+      addToNotebooks({ app, model, notebooks, statusBar, trans });
+    }
     for (const command of [
       CommandIDs.open,
       CommandIDs.addEnvironment,
-      CommandIDs.importEnvironment
+      CommandIDs.importEnvironment,
+      CommandIDs.pull
     ]) {
       palette?.addItem({ command, category: trans.__('TensorFlow Containers') });
     }

@@ -1,0 +1,95 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { progressText } from '../src/panel/images';
+import { PullNotifications } from '../src/panel/pulls';
+import type { IOperation, IProgress } from '../src/restapi';
+
+const trans = nullTranslator.load('');
+const PROGRESS: IProgress = {
+  bytes: 25_000_000,
+  total: 100_000_000,
+  final: true,
+  layers_done: 1,
+  layers: 4,
+  phase: 'downloading',
+  seconds_left: 65
+};
+
+function operation(state: IOperation['state'], progress: IProgress | null = PROGRESS): IOperation {
+  return { id: 'o', kind: 'pull', reference: 'tf:1', state, message: 'Said.', progress };
+}
+
+describe('progress in words', () => {
+  it.each([
+    [PROGRESS, '25 MB of 100 MB · 25% · 1 min left'],
+    [{ ...PROGRESS, seconds_left: null }, '25 MB of 100 MB · 25%'],
+    [{ ...PROGRESS, final: false }, '25 MB so far'],
+    [{ ...PROGRESS, total: null, final: false, bytes: 0 }, ''],
+    [{ ...PROGRESS, phase: 'extracting' }, 'Unpacking, 1 of 4 layers'],
+    [null, '']
+  ])('%o', (progress, text) => {
+    expect(progressText(operation('running', progress), trans, 'en')).toBe(text);
+  });
+
+  it('is not 100 % before all is there', () => {
+    const progress = { ...PROGRESS, bytes: 99_999_999, seconds_left: null };
+    expect(progressText(operation('running', progress), trans, 'en')).toContain('99%');
+  });
+});
+
+describe('PullNotifications', () => {
+  const manager = { notify: vi.fn(), update: vi.fn(), dismiss: vi.fn() };
+  const cancel = vi.fn();
+  let waits = false;
+  let pulls: PullNotifications;
+  const handle = (each: IOperation) => {
+    pulls.handle(each, waits);
+  };
+
+  beforeEach(() => {
+    vi.resetAllMocks();
+    manager.notify.mockReturnValue('n');
+    waits = false;
+    pulls = new PullNotifications({ manager, trans, locale: 'en', cancel });
+  });
+
+  it('tell how far it is, in one notification, until it is here', () => {
+    handle(operation('running', null));
+    handle(operation('running'));
+    handle(operation('done'));
+    expect(manager.notify).toHaveBeenCalledOnce();
+    expect(manager.notify.mock.calls[0]?.slice(0, 2)).toEqual(['Pulling tf:1', 'in-progress']);
+    const [progress, done] = manager.update.mock.calls.map(([each]) => each as object);
+    expect(progress).toMatchObject({
+      id: 'n',
+      message: 'Pulling tf:1: 25 MB of 100 MB · 25% · 1 min left'
+    });
+    expect(done).toMatchObject({ message: 'tf:1 is here', type: 'success', actions: [] });
+  });
+
+  it('can cancel it', () => {
+    handle(operation('running'));
+    const { actions } = manager.notify.mock.calls[0]?.[2] as {
+      actions: { callback: () => void }[];
+    };
+    actions[0]?.callback();
+    expect(cancel).toHaveBeenCalledExactlyOnceWith('o');
+    handle(operation('cancelled'));
+    expect(manager.dismiss).toHaveBeenCalledExactlyOnceWith('n');
+  });
+
+  it('say why it failed', () => {
+    handle(operation('running'));
+    handle(operation('failed'));
+    expect(manager.update.mock.calls[0]?.[0]).toMatchObject({ message: 'Said.', type: 'error' });
+  });
+
+  it('leave a pull that a start waits for to the notification of the start', () => {
+    waits = true;
+    handle(operation('running'));
+    handle(operation('done'));
+    expect(manager.notify).not.toHaveBeenCalled();
+    expect(manager.update).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,113 @@
+"""Images in the side panel: pulled from a slow registry, cancelled, used, removed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import closing
+
+import docker
+import pytest
+import registries
+from conftest import pictures
+from homes import MODERN, engine_client, temporary_home
+from labs import lab
+from pages import LabPage
+from panels import Panel
+from playwright.sync_api import Browser, expect
+from registries import Slow
+
+MEGABYTE = 10**6
+# What the page has shown of how far a pull is, each figure once, in order.
+WATCH = """() => {
+    window.shown = [];
+    const look = () => {
+        const bytes = document.querySelector("[data-operation] [data-bytes]")?.dataset.bytes;
+        if (bytes && window.shown.at(-1) !== bytes) window.shown.push(bytes);
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.APIClient]:
+    with closing(engine_client()) as client, registries.nothing_left(client):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def line(client: docker.APIClient) -> Iterator[Slow]:
+    """A slow connection to a registry that has an image in which a kernel runs."""
+    with registries.registry() as registry:
+        reference = f"{registry.name}/test/far:1"
+        registries.image(client, reference, *(os.urandom(size * MEGABYTE) for size in (4, 2)), parent=MODERN)
+        registries.push(client, reference)
+        with registries.slow(registry, MEGABYTE) as line:
+            yield line
+
+
+@pytest.fixture(scope="module")
+def panel(line: Slow, browser: Browser) -> Iterator[Panel]:
+    with temporary_home() as home:
+        home.add("far", f"{line.name}/test/far:1")
+        with lab(home) as server, LabPage(browser, server) as page:
+            panel = Panel(page)
+            panel.open()
+            yield panel
+
+
+def test_a_pull_is_cancelled(panel: Panel, line: Slow, pytestconfig: pytest.Config) -> None:
+    expect(panel.environment("far")).to_contain_text("Image not pulled yet")
+    panel.press("Pull the image of FAR now")
+    toast = panel.lab.toasts.filter(has_text=f"Pulling {line.name}/test/far:1")
+    expect(toast).to_contain_text(re.compile(r"\d+ MB of 6 MB · \d+%"))
+    expect(panel.section("images").locator("[data-operation] progress")).to_be_visible()
+    panel.page.screenshot(path=pictures(pytestconfig) / "panel-pull.png")
+    assert panel.complaints() == []
+    toast.get_by_text("Cancel").click()
+    expect(panel.section("images").locator("[data-operation]")).to_have_count(0)
+    expect(toast).to_have_count(0)
+    expect(panel.environment("far")).to_contain_text("Image not pulled yet")
+
+
+def test_a_pull_is_seen_to_its_last_byte(panel: Panel, line: Slow) -> None:
+    panel.page.evaluate(WATCH)
+    panel.press("Pull the image of FAR now")
+    expect(panel.lab.toasts.filter(has_text=f"{line.name}/test/far:1 is here")).to_be_visible()
+    shown = [int(bytes_) for bytes_ in panel.page.evaluate("window.shown")]
+    assert len(set(shown)) >= 3
+    assert shown == sorted(shown)
+    operation = panel.lab.lab.get("api/tfcontainer/operations")[0]
+    assert shown[-1] == operation["progress"]["total"] > 6 * MEGABYTE
+    row = panel.section("images").locator(f'[data-image="{line.name}/test/far:1"]')
+    expect(row).to_contain_text("Used by FAR")
+    expect(panel.environment("far")).not_to_contain_text("not pulled yet")
+
+
+def test_an_image_is_removed(panel: Panel, line: Slow, pytestconfig: pytest.Config) -> None:
+    name = f"{line.name}/test/far:1"
+    panel.lab.launch("FAR")
+    expect(panel.running("FAR")).to_contain_text("Running")
+    remove = panel.section("images").get_by_role("button", name=f"Remove {name}")
+    # A container is in it.
+    expect(remove).to_be_disabled()
+    panel.lab.shut_down()
+    expect(remove).to_be_enabled()
+    panel.page.screenshot(path=pictures(pytestconfig) / "panel-images.png")
+    remove.click()
+    expect(panel.lab.dialog).to_contain_text("It is pulled again at the next start of far.")
+    panel.lab.accept(f"Remove {name}?")
+    expect(panel.section("images").locator(f'[data-image="{name}"]')).to_have_count(0)
+    expect(panel.environment("far")).to_contain_text("Image not pulled yet")
+
+
+def test_an_image_that_is_not_there(panel: Panel, line: Slow) -> None:
+    panel.press("Pull Image…")
+    panel.lab.dialog.get_by_role("textbox").fill(f"{line.name}/test/none:1")
+    panel.lab.accept("Pull Image")
+    failed = panel.section("images").locator("[data-operation]")
+    expect(failed.get_by_role("alert")).to_contain_text("none:1")
+    panel.press(f"Take note of the failure of {line.name}/test/none:1")
+    expect(failed).to_have_count(0)
