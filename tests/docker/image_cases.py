@@ -44,22 +44,22 @@ def test_build(home: Home, client: docker.APIClient) -> None:
     dockerfile, manager, specs = home.workspace / "Dockerfile", ContainerManager.instance(), KernelSpecManager()
     dockerfile.write_text(f"FROM {MODERN}\n{label}\nCOPY mine.py /opt/mine/\nENV PYTHONPATH=/opt/mine\n")
     (home.workspace / "mine.py").write_text("answer = 42\n")
-    operation = manager.build(dockerfile, f"{NAME}:built", {"name": "mine"}, specs)
+    operation = manager.images.build(dockerfile, f"{NAME}:built", {"name": "mine"}, specs)
     assert operation.wait().environment == "mine"
     with kernel("mine") as (_, page):
         assert value(page, "import mine; print(mine.answer)") == "42"
     with pytest.raises(ImageInUse, match="the environment mine"):
-        manager.delete_image(f"{NAME}:built", specs)
+        manager.images.delete(f"{NAME}:built", specs)
     dockerfile.write_text(f"FROM {MODERN}\n{label}\nRUN echo first > /first\nRUN echo this is why; exit 3\n")
     with pytest.raises(ImageBuildFailed, match=r"(?s)RUN echo this is why; exit 3.*this is why"):
-        manager.build(dockerfile, f"{NAME}:fails", None, specs).wait()
+        manager.images.build(dockerfile, f"{NAME}:fails", None, specs).wait()
 
 
 def test_build_that_is_cancelled(home: Home, client: docker.APIClient) -> None:
     label = f"LABEL {registries.LABEL}={registries.TOKEN}"
     dockerfile, manager = home.workspace / "Dockerfile", ContainerManager.instance()
     dockerfile.write_text(f"FROM {MODERN}\n{label}\nRUN echo first > /first\nRUN echo sleeping; sleep 600\n")
-    operation = manager.build(dockerfile, f"{NAME}:cancel", None, KernelSpecManager())
+    operation = manager.images.build(dockerfile, f"{NAME}:cancel", None, KernelSpecManager())
     assert heard(operation, "sleeping")
     operation.cancel("a test")
     with pytest.raises(OperationCancelled):
@@ -89,7 +89,7 @@ def test_snapshot(home: Home, client: docker.APIClient) -> None:
         (container,) = home.containers()
         process = client.exec_create(container["Id"], ["sh", "-c", "echo 7 > /seven; rm /layer0"], user="0")
         client.exec_start(process["Id"])
-        result = manager.snapshot(container["Id"], f"{NAME}:snap", {"name": "snap"}, specs).wait()
+        result = manager.images.snapshot(container["Id"], f"{NAME}:snap", {"name": "snap"}, specs).wait()
     assert result.environment == "snap"
     with kernel("snap") as (_, page):
         code = "import mine, os; print(mine.__file__.split('/')[1], open('/seven').read(), os.path.exists('/layer0'))"
@@ -99,9 +99,9 @@ def test_snapshot(home: Home, client: docker.APIClient) -> None:
 def test_archives(home: Home, client: docker.APIClient) -> None:
     registries.image(client, f"{NAME}:saved", os.urandom(MEGABYTE))
     manager, file = ContainerManager.instance(), home.workspace / "image.tar"
-    manager.save(f"{NAME}:saved", file).wait()
+    manager.images.save(f"{NAME}:saved", file).wait()
     client.remove_image(f"{NAME}:saved")
-    result = manager.load(file).wait()
+    result = manager.images.load(file).wait()
     # Podman names the registry as well.
     assert str(result.reference).endswith(f"{NAME}:saved")
     assert client.images(f"{NAME}:saved")

@@ -42,9 +42,9 @@ def test_pull(home: Home, registry: Registry, client: docker.APIClient) -> None:
         registries.push(client, staged)
         manager = ContainerManager.instance()
         with pytest.raises(ImageMissing):
-            manager.pull(f"{registry.name}/test/big:2").wait()
+            manager.images.pull(f"{registry.name}/test/big:2").wait()
 
-        operation = manager.pull(reference)
+        operation = manager.images.pull(reference)
         assert until(lambda: line.connections > 0, 20)
         operation.cancel("a test")
         with pytest.raises(OperationCancelled, match="was cancelled by a test"):
@@ -52,10 +52,10 @@ def test_pull(home: Home, registry: Registry, client: docker.APIClient) -> None:
         assert until(lambda: line.connections == 0, 20)
         assert client.images(reference) == []
 
-        result = manager.pull(reference).wait()
+        result = manager.images.pull(reference).wait()
         assert result.image is not None
         assert result.image.removeprefix("sha256:") == image.removeprefix("sha256:")
-        (model,) = [one for one in manager.images(KernelSpecManager()) if reference in one["references"]]
+        (model,) = [one for one in manager.images.list(KernelSpecManager()) if reference in one["references"]]
         assert model["origin"] == "pulled"
-        manager.delete_image(reference, KernelSpecManager())
+        manager.images.delete(reference, KernelSpecManager())
         assert client.images(reference) == []
