@@ -119,7 +119,7 @@ def build_dockerfile(
                 operation.say(line)
                 if line.strip() and not line.startswith(ASIDES):
                     printed.append(line)
-                if found := re.match(r"Step (\d+)/(\d+) : (.*)", line, re.IGNORECASE):
+                if found := re.match(r"Step (\d+)/(\d+) ?: (.*)", line, re.IGNORECASE):
                     step = f" at step {found[1]} of {found[2]}, `{found[3]}`"
                     done, total = int(found[1]), int(found[2])
                     operation.advance(Progress(0, 0, done - 1, total, sized=False, phase="building"))

@@ -224,7 +224,6 @@ def image(client: docker.APIClient, reference: str, *layers: bytes, parent: str 
     """Make an image with a file in each layer; its id comes back."""
     lines = [
         f"FROM {parent}",
-        f"LABEL {LABEL}={TOKEN}",
         *(f"COPY layer{number} /layer{number}" for number in range(len(layers))),
     ]
     context = io.BytesIO()
@@ -237,7 +236,8 @@ def image(client: docker.APIClient, reference: str, *layers: bytes, parent: str 
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     context.seek(0)
-    for event in client.build(fileobj=context, custom_context=True, tag=reference, rm=True, forcerm=True, decode=True):
+    options: dict[str, Any] = {"custom_context": True, "labels": {LABEL: TOKEN}, "rm": True, "forcerm": True}
+    for event in client.build(fileobj=context, tag=reference, decode=True, **options):
         assert "error" not in event, event
     return str(client.inspect_image(reference)["Id"])
 

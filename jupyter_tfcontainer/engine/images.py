@@ -30,6 +30,8 @@ Cuttable = Callable[[Callable[[], None]], AbstractContextManager[None]]
 # Seconds that an engine may take to end what it was told to end, and between two looks.
 SOON = 10.0
 INTERVAL = 0.05
+# Where a build names an image: Docker's words for one on the way, Podman's, and both for the last.
+STEP_ENDS = re.compile(r"( ---> |--> |Successfully built |)([0-9a-f]{11,64})")
 # ISO/IEC 6429, "Select graphic rendition": errors are red.
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -361,9 +363,9 @@ class Build:
                         raise ImageBuildFailed(event["error"].strip())
                     self.image = event.get("aux", {}).get("ID", self.image)
                     for line in COLOURS.sub("", event.get("stream", "")).splitlines():
-                        if found := re.fullmatch(r"( ---> |Successfully built |)([0-9a-f]{12,64})", line):
+                        if found := re.fullmatch(STEP_ENDS, line):
                             steps.append(found[2])
-                            if not found[1].startswith(" "):
+                            if "-" not in found[1]:
                                 self.image = self.image or found[2]
                         yield line
                     if event.get("status") and not event.get("progressDetail"):

@@ -1,7 +1,7 @@
 """Other engines than the default one: each lives a kernel's life as Docker does, and what only it can do.
 
-The tests are those of `LIFE`, of `image_cases.py` and `pull_cases.py`, and of `podman_cases.py` for Podman, run by a
-process in the engine's world.
+The tests are those of `LIFE`, of `image_cases.py`, and of `podman_cases.py` for Podman, run by a process in the
+engine's world.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from people import ROOT
 
 LIFE = [f"tests/docker/test_{name}.py" for name in ("lifecycle", "restart", "death", "messages")]
 IMAGES = "tests/docker/image_cases.py"
-PULLS = "tests/docker/pull_cases.py"
 PODMAN = "tests/docker/podman_cases.py"
 # A stand-in for what `nvidia-ctk cdi generate` writes where there is a card: the device is one that every machine has.
 CDI = """
@@ -87,8 +86,7 @@ def test_a_kernels_life(engine: World) -> None:
 
 
 def test_images(engine: World) -> None:
-    tests = [IMAGES, PULLS] if engine.kind == "rootless docker" else [IMAGES]
-    assert passed(engine, *tests) == collected(*tests)
+    assert passed(engine, IMAGES) == collected(IMAGES)
 
 
 def test_found_at_its_usual_place(engine: World) -> None:
