@@ -54,6 +54,7 @@ TEST_PROGRAMS = {
     # Engines without root, and Podman with the network that it takes unless told otherwise.
     "newuidmap": "uidmap",
     "podman": "podman netavark",
+    "docker-registry": "docker-registry",
     "rootlesskit": "rootlesskit",
     "slirp4netns": "slirp4netns",
 }
