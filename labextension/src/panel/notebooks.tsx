@@ -1,5 +1,5 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+import { type INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { KernelSpec } from '@jupyterlab/services';
 import type { IStatusBar } from '@jupyterlab/statusbar';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -37,7 +37,7 @@ export interface INotebooksOptions {
 export function addToNotebooks(options: INotebooksOptions): void {
   const { app, statusBar } = options;
   app.docRegistry.addWidgetExtension('Notebook', {
-    createNew: panel => addButton(panel, options)
+    createNew: panel => (panel instanceof NotebookPanel ? addButton(panel, options) : undefined)
   });
   if (statusBar) {
     const status = new ContainerStatus(options);

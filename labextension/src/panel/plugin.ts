@@ -29,7 +29,14 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-tfcontainer:panel',
   description: 'A side panel with the machine, the environments and the containers.',
   autoStart: true,
-  optional: [ICommandPalette, IDefaultFileBrowser, ILayoutRestorer, ITranslator],
+  optional: [
+    ICommandPalette,
+    IDefaultFileBrowser,
+    ILayoutRestorer,
+    INotebookTracker,
+    IStatusBar,
+    ITranslator
+  ],
   activate: (
     app: JupyterFrontEnd,
     palette: ICommandPalette | null,
