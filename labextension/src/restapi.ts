@@ -127,6 +127,12 @@ export class RestAPI {
     return this._post('images', { source: 'pull', reference });
   }
 
+  /** Begin to make an image of what is in a container, and an environment of that. */
+  snapshot(container: string, name: string, displayName: string): Promise<IOperation> {
+    const environment = { name, display_name: displayName };
+    return this._post('images', { source: 'snapshot', container, environment });
+  }
+
   /** Remove an image or one of its names, also one that something would miss. */
   removeImage(reference: string, force: boolean): Promise<void> {
     const query = new URLSearchParams({ reference, force: String(force) });

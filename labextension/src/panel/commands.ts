@@ -56,6 +56,7 @@ export namespace CommandIDs {
   export const showLog = 'tfcontainer:show-log';
   export const openTerminal = 'tfcontainer:open-terminal';
   export const openRootTerminal = 'tfcontainer:open-root-terminal';
+  export const saveAsImage = 'tfcontainer:save-as-image';
   export const copyId = 'tfcontainer:copy-id';
 }
 
@@ -270,6 +271,23 @@ export class PanelCommands {
         }
       });
     }
+    this._container(CommandIDs.saveAsImage, {
+      label: trans.__('Save as Image…'),
+      failure: trans.__('The container could not be saved'),
+      isEnabled: ({ state }) => state !== 'ended',
+      work: async ({ id, display_name }) => {
+        const { value } = await InputDialog.getText({
+          title: trans.__('Save What Is in %1', display_name),
+          label: trans.__('Name in the launcher of the environment that is made of it'),
+          text: trans.__('%1 (saved)', display_name),
+          okLabel: trans.__('Save')
+        });
+        if (value) {
+          const taken = new Set(model.environments?.map(each => each.name));
+          await api.snapshot(id, copyName(value, taken), value);
+        }
+      }
+    });
     this._container(CommandIDs.copyId, {
       label: trans.__('Copy the Container’s ID'),
       failure: trans.__('It could not be copied'),

@@ -111,7 +111,8 @@ function openMenu(node: HTMLElement, { id }: IContainer, { app }: INotebooksOpti
     CommandIDs.openTerminal,
     CommandIDs.openRootTerminal,
     CommandIDs.showLog,
-    CommandIDs.restartFresh
+    CommandIDs.restartFresh,
+    CommandIDs.saveAsImage
   ]) {
     menu.addItem({ command, args: { container: id } });
   }

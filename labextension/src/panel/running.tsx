@@ -73,6 +73,7 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
       CommandIDs.openTerminal,
       CommandIDs.openRootTerminal,
       CommandIDs.showLog,
+      CommandIDs.saveAsImage,
       CommandIDs.copyId,
       null,
       CommandIDs.stop
