@@ -37,11 +37,15 @@ mknod -m 666 "$FOLDER/dev/fuse" c 10 229
 mknod -m 666 "$FOLDER/dev/tun" c 10 200
 mount --bind "$FOLDER/dev/fuse" /dev/fuse
 mount --bind "$FOLDER/dev/tun" /dev/net/tun
-mkdir -p /etc/containers /run/cdi /run/lock
+mkdir -p /etc/containers/registries.conf.d /run/cdi /run/lock
 # Left to itself, Podman may take a storage driver that copies the whole image for each container.
 printf '[storage]\\ndriver = "overlay"\\ngraphroot = "%s/data"\\nrunroot = "/run/containers"\\n' \\
     "$FOLDER" > /etc/containers/storage.conf
-printf '[storage]\\ndriver = "overlay"\\n' > "$FOLDER/home/.config/containers/storage.conf"
+# With a file that says less, this Podman cannot commit.
+printf '[storage]\\ndriver = "overlay"\\ngraphroot = "%s/home/data"\\nrunroot = "/run/user/%s/containers"\\n' \\
+    "$FOLDER" "$PERSON" > "$FOLDER/home/.config/containers/storage.conf"
+# Docker speaks to registries on loopback without TLS, too.
+printf '[[registry]]\\nlocation = "127.0.0.1"\\ninsecure = true\\n' > /etc/containers/registries.conf.d/loopback.conf
 echo "tester:x:$PERSON:$PERSON::$FOLDER/home:/bin/sh" >> /etc/passwd
 echo "tester:x:$PERSON:" >> /etc/group
 echo "tester:200000:65536" > /etc/subuid

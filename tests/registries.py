@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,14 @@ class Registry:
         the network namespace that it is to listen in, or an empty name for ours
     auth
         whether it wants to know who comes
+    enter
+        the command that runs another where it is to be, if no namespace has a name there
     """
 
-    def __init__(self, folder: Path, namespace: str = "", *, auth: bool = False) -> None:
+    def __init__(self, folder: Path, namespace: str = "", *, auth: bool = False, enter: Sequence[str] = ()) -> None:
         self.folder = folder
         self.port = free_port()
-        self._namespace = namespace
+        self._enter = ("nsenter", f"--net=/run/netns/{namespace}") if namespace else tuple(enter)
         self._auth = auth
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,9 +78,7 @@ class Registry:
             config["auth"] = {"htpasswd": {"realm": "test", "path": str(self.folder / "htpasswd")}}
         # JSON is YAML.
         (self.folder / "config.yml").write_text(json.dumps(config))
-        command = ["docker-registry", "serve", str(self.folder / "config.yml")]
-        if self._namespace:
-            command = ["nsenter", f"--net=/run/netns/{self._namespace}", *command]
+        command = [*self._enter, "docker-registry", "serve", str(self.folder / "config.yml")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env={**os.environ, "OTEL_SDK_DISABLED": "1"}
@@ -94,10 +94,10 @@ class Registry:
 
 
 @contextmanager
-def registry(namespace: str = "", *, auth: bool = False) -> Iterator[Registry]:
+def registry(namespace: str = "", *, auth: bool = False, enter: Sequence[str] = ()) -> Iterator[Registry]:
     """A registry that runs, and is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="tfc-registry-") as folder:
-        one = Registry(Path(folder), namespace, auth=auth)
+        one = Registry(Path(folder), namespace, auth=auth, enter=enter)
         one.start()
         try:
             yield one

@@ -97,6 +97,21 @@ def test_a_layer_too_small_to_tell_its_size() -> None:
     assert told[-1] == Progress(0, 0, 1, 1, True)
 
 
+def test_podman() -> None:
+    """Measured on 4.3.1: no layer is said to be unpacked, and the configuration is told of like one."""
+    told = followed(
+        layer(A, "Already exists"),
+        layer(B, "Pulling fs layer"),
+        layer(B, "Downloading", 29, 60),
+        layer(B, "Download complete"),
+        layer(C, "Pulling fs layer"),
+        layer(C, "Download complete"),
+        layer(C, "Download complete"),
+    )
+    assert [(one.layers_done, one.layers) for one in told] == [(1, 1), (1, 2), (1, 2), (1, 2), (1, 3), (1, 3), (2, 2)]
+    assert told[-1] == Progress(60, 60, 2, 2, True, "extracting", 60)
+
+
 def test_a_layer_of_unknown_size() -> None:
     """A registry that names no length: bytes so far, and no total."""
     unsized = {"id": A, "status": "Downloading", "progressDetail": {"current": 7}}

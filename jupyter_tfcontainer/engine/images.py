@@ -213,7 +213,7 @@ class EngineImages:
         Parameters
         ----------
         container
-            its id
+            its id; it is not paused, so nothing may be writing in it
         reference
             the image's name; the image that had it before goes, unless something uses it
         settings
@@ -226,7 +226,8 @@ class EngineImages:
         changes = [f"{name} {value}" for name, value in settings.items()]
         changes += [f"LABEL {name}={quoted(value)}" for name, value in marks.items()]
         with self._door(), closing(LongClient(self._url, self._version)) as api:
-            image = str(api.commit(container, changes=changes)["Id"])
+            # Nothing goes on in it, and a Podman without root cannot pause it on cgroup v1.
+            image = str(api.commit(container, pause=False, changes=changes)["Id"])
         try:
             check()
             self.name(image, reference)

@@ -103,20 +103,22 @@ def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Itera
     loaded: dict[str, int] = {}
     done: dict[str, bool] = {}
     unpacked: dict[str, int] = {}
-    for event in events:
-        if "error" in event:
-            raise failure(reference, host, event["error"])
-        layer, status = event.get("id"), event.get("status", "")
-        # The tag's own line bears the tag as its id, which may look like a layer's.
-        if layer is None or not re.fullmatch(r"[0-9a-f]{12}", layer) or status.startswith("Pulling from"):
-            continue
+    complete: set[str] = set()
+    for layer, status, detail in _of_layers(reference, host, events):
         done.setdefault(layer, False)
-        detail = event.get("progressDetail") or {}
         if status == "Downloading" and detail.get("total"):
             sizes[layer], loaded[layer] = detail["total"], detail["current"]
+        elif status == "Download complete" and layer in complete:
+            # Podman's last word, which it has of no single layer: the image is there. Its id is that of its
+            # configuration, which was fetched like a layer and is none.
+            for known in (sizes, loaded, done):
+                del known[layer]
+            done, unpacked = dict.fromkeys(done, True), dict(loaded)
         elif status in ("Download complete", "Verifying Checksum"):
             sizes.setdefault(layer, 0)
             loaded[layer] = sizes[layer]
+            if status == "Download complete":
+                complete.add(layer)
         elif status == "Extracting" and detail.get("current"):
             unpacked[layer] = detail["current"]
         elif status in ("Pull complete", "Already exists"):
@@ -133,6 +135,19 @@ def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Itera
             _phase(status, sized and 0 < current == total),
             sum(unpacked.values()),
         )
+
+
+def _of_layers(
+    reference: str, host: str, events: Iterable[dict[str, Any]]
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Of the events, those of layers: whose, what, and in figures."""
+    for event in events:
+        if "error" in event:
+            raise failure(reference, host, event["error"])
+        layer, status = event.get("id"), event.get("status", "")
+        # The tag's own line bears the tag as its id, which may look like a layer's.
+        if layer and re.fullmatch(r"[0-9a-f]{12}", layer) and not status.startswith("Pulling from"):
+            yield layer, status, event.get("progressDetail") or {}
 
 
 def _phase(status: str, loaded: bool) -> Phase:
