@@ -35,6 +35,7 @@ from .errors import (
     ContainerError,
     ContainerNotFound,
     EngineFailed,
+    EngineFailed,
     EngineNotSupported,
     KernelFailed,
     TFContainerError,
