@@ -35,7 +35,6 @@ from .errors import (
     ContainerError,
     ContainerNotFound,
     EngineFailed,
-    EngineFailed,
     EngineNotSupported,
     KernelFailed,
     TFContainerError,
