@@ -113,6 +113,9 @@ async def test_a_draft_is_what_it_would_become(server: Server) -> None:
     # Of the one that there is now, what is not named stays.
     changed = await draft(server, "mine", new=False, config={"memory": None})
     assert changed["environment"] == {**would["environment"], "memory": None}
+    secret = await draft(server, "mine", new=False, secrets={"KEY": SECRET})
+    assert secret["environment"]["secrets"] == ["KEY"]
+    assert SECRET not in json.dumps(secret)
     assert await server.get(f"{ALL}/mine") == would["environment"]
 
 

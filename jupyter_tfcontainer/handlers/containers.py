@@ -198,13 +198,13 @@ class ContainerTerminalsHandler(TFContainerAPIHandler):
         root = (self.get_json_body() or {}).get("root", False)
         if not isinstance(root, bool):
             raise web.HTTPError(HTTPStatus.BAD_REQUEST, "root must be of type bool.")
+        manager = self.manager
+        await manager.threads.call(manager.admit_shell, container_id, root=root)
         terminals = self.settings.get("terminal_manager")
         if not self.settings.get("terminals_available") or terminals is None:
             raise web.HTTPError(
                 HTTPStatus.CONFLICT, "This server has no terminals: they are switched off, or terminado is missing."
             )
-        manager = self.manager
-        await manager.threads.call(manager.admit_shell, container_id, root=root)
         command = [
             sys.executable,
             "-m",

@@ -93,7 +93,7 @@ def test_an_image_is_removed(panel: Panel, line: Slow, pytestconfig: pytest.Conf
     remove = panel.section("images").get_by_role("button", name=f"Remove {name}")
     # A container is in it.
     expect(remove).to_be_disabled()
-    panel.lab.enter("open('/tmp/kept', 'w').close()")
+    panel.lab.enter("open('/opt/kept', 'w').close()")
     panel.lab.ready("FAR")
     panel.more("FAR", "Save as Image…", "running")
     panel.lab.dialog.get_by_role("textbox").fill("Saved")
@@ -105,7 +105,7 @@ def test_an_image_is_removed(panel: Panel, line: Slow, pytestconfig: pytest.Conf
     expect(remove).to_be_enabled()
     panel.lab.new_launcher()
     panel.lab.launch("Saved")
-    expect(panel.lab.enter("import os; print(os.path.exists('/tmp/kept'))")).to_have_text("True\n")
+    expect(panel.lab.enter("import os; print(os.path.exists('/opt/kept'))")).to_have_text("True\n")
     panel.lab.shut_down()
     panel.page.screenshot(path=pictures(pytestconfig) / "panel-images.png")
     remove.click()

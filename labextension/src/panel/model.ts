@@ -50,7 +50,7 @@ export class PanelModel implements IDisposable {
       auto: false,
       factory: () => this._tick(),
       frequency: { interval: INTERVAL, backoff: 2, max: 15000 },
-      standby: () => (this._watchers === 0 ? true : 'when-hidden')
+      standby: 'when-hidden'
     });
   }
 

@@ -11,6 +11,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { RestAPI } from '../restapi';
 import { Texts } from '../texts';
+import { ENVIRONMENTS } from '../tokens';
 import { CommandIDs, PanelCommands } from './commands';
 import { upload } from './documents';
 import { containersIcon } from './icons';
@@ -55,6 +56,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       api,
       events: services.events.stream,
       sessions: services.sessions
+    });
+    services.events.stream.connect((_, { schema_id }) => {
+      if (schema_id === ENVIRONMENTS) {
+        // Launchers of this page: JupyterLab itself looks once a minute.
+        void services.kernelspecs.refreshSpecs();
+      }
     });
     services.connectionFailure.connect(() => {
       model.lost();
