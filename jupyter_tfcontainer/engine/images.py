@@ -17,7 +17,7 @@ from docker import APIClient, auth
 from docker.errors import APIError, DockerException, NotFound
 
 from ..errors import ImageBuildFailed, ImageError, ImageInUse, ImageNotFound
-from . import labels, pulls
+from . import labels, podman, pulls
 from .facts import EngineFacts
 
 Model = dict[str, Any]
@@ -123,6 +123,7 @@ class EngineImages:
         self._api = api
         self._door = door
         self._host = facts.host
+        self._podman = facts.kind == "podman"
 
     @contextmanager
     def _long(self, cuttable: Cuttable) -> Iterator[LongClient]:
@@ -194,6 +195,21 @@ class EngineImages:
         except (DockerException, requests.RequestException) as error:
             return "container" in str(error)
         return False
+
+    def abandon(self, image: str) -> None:
+        """Have Podman give up what it still builds on an image that nobody has a name for.
+
+        Left alone it would go on when nobody listens, until the command of that step has ended, and keep the image. It
+        has no way to end the command itself.
+        """
+        if self._podman:
+            url = f"{self._api.base_url}{podman.API}/containers"
+            with suppress(DockerException, requests.RequestException):
+                # Those of builds are none of its own: Docker's API does not know them.
+                every = self._api.get(f"{url}/json", params={"all": "true", "external": "true"}, timeout=SOON).json()
+                for one in every:
+                    if one["State"] == "storage" and one["ImageID"].startswith(image):
+                        self._api.delete(f"{url}/{one['Id']}", params={"force": "true"}, timeout=SOON)
 
     def proxies(self) -> dict[str, str]:
         """The variables that the person's Docker configuration has for containers."""
@@ -387,6 +403,7 @@ class Build:
         for step in reversed(new):
             # The engine answers before it has removed the container of the step that it was at.
             while self._images.drop(step) and time.monotonic() < end:
+                self._images.abandon(step)
                 time.sleep(INTERVAL)
 
 
