@@ -134,7 +134,8 @@ def _raw(wanted: bool) -> Iterator[None]:
         return
     before = termios.tcgetattr(INPUT)
     try:
-        tty.setraw(INPUT)
+        # Not flushed: keys that were typed before the shell is up are for it.
+        tty.setraw(INPUT, termios.TCSADRAIN)
         yield
     finally:
         termios.tcsetattr(INPUT, termios.TCSADRAIN, before)

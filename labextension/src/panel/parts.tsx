@@ -159,20 +159,3 @@ export function Sentence(props: { text: string; trans: TranslationBundle }): Rea
     </>
   );
 }
-
-/** A bar for a part of a whole. */
-export function Bar(props: { label: string; value: number; max: number }): React.JSX.Element {
-  const { label, value, max } = props;
-  return (
-    <div
-      className="jp-tfcontainer-Bar"
-      role="meter"
-      aria-label={label}
-      aria-valuemin={0}
-      aria-valuenow={value}
-      aria-valuemax={max}
-    >
-      <div style={{ inlineSize: `${String(Math.min(100, (100 * value) / max))}%` }} />
-    </div>
-  );
-}
