@@ -98,6 +98,7 @@ def _gpus(requests: list[Model]) -> Model:
 
 CONFIG: dict[str, Callable[[Any], Model]] = {
     "Image": lambda value: {"image": value},
+    "Entrypoint": lambda value: {"entrypoint": value},
     "Cmd": lambda value: {"command": value},
     "User": lambda value: {"user": value},
     "WorkingDir": lambda value: {"work_dir": value},
