@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from servers import Server
 from traitlets.config import Config
 
 from jupyter_tfcontainer.manager import ContainerManager
+
+# A shell has a job in the background ignore this, and all that the job starts as well; here programs are interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["nvml_standin", "pytest_jupyter.jupyter_server"]
 
