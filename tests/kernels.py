@@ -41,7 +41,8 @@ def run(client: BlockingKernelClient, code: str, **kwargs: Any) -> Result:
         elif kind == "status":
             result.states.append(content["execution_state"])
 
-    reply = client.execute_interactive(code, output_hook=hear, timeout=TIMEOUT, **kwargs)
+    # Else ipykernel aborts what it is asked next after an error, if that comes soon enough.
+    reply = client.execute_interactive(code, output_hook=hear, timeout=TIMEOUT, stop_on_error=False, **kwargs)
     result.status = reply["content"]["status"]
     return result
 

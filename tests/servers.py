@@ -87,7 +87,9 @@ class Page(Socket):
         """Have code executed; the request's id comes back."""
         request = uuid.uuid4().hex
         header = {"msg_id": request, "session": self._session, "username": "", "msg_type": "execute_request"}
-        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+        content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+        # Else ipykernel aborts what it is asked next after an error, if that comes soon enough.
+        content["stop_on_error"] = False
         self.send(
             {
                 "channel": "shell",

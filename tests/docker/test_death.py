@@ -238,7 +238,9 @@ def endings(name: str) -> list[tuple[str, tuple[Any, ...]]]:
     found: list[tuple[str, tuple[Any, ...]]] = []
     with kernel(name) as (manager, client):
         for code, _ in EXITS:
-            reply = client.execute_interactive(code, output_hook=lambda _: None, timeout=TIMEOUT)["content"]
+            # Else ipykernel aborts what it is asked next, if that comes soon enough.
+            answer = client.execute_interactive(code, output_hook=lambda _: None, timeout=TIMEOUT, stop_on_error=False)
+            reply = answer["content"]
             asked = [one["keepkernel"] for one in reply.get("payload", []) if one["source"] == "ask_exit"]
             end = None
             if False in asked:
