@@ -42,13 +42,13 @@ def prepared(home: Home) -> Home:
 
 def inside(home: Home, mounts: dict[Path, str], **variables: str) -> str:
     """What the client says that runs in a container with these folders of the machine mounted."""
-    words = ["docker", "run", "--rm", "--network=none", f"--user={os.getuid()}:{os.getgid()}", "--workdir=/work/ws"]
+    words = ["docker", "run", "--rm", "--network=none", f"--user={os.getuid()}:{os.getgid()}", "--workdir=/box/ws"]
     for folder in dict.fromkeys((ROOT, Path(sys.prefix), Path(sys.base_prefix))):
         words += ["--volume", f"{folder}:{folder}:ro"]
     words += ["--volume", "/var/run/docker.sock:/var/run/docker.sock"]
     for outside, place in mounts.items():
         words += ["--volume", f"{outside}:{place}"]
-    settings = {name: value.replace(str(home.root), "/work") for name, value in home.variables().items()}
+    settings = {name: value.replace(str(home.root), "/box") for name, value in home.variables().items()}
     for name, value in {**settings, "PYTHONPATH": str(ROOT), **variables}.items():
         words += ["--env", f"{name}={value}"]
     done = subprocess.run(
@@ -59,26 +59,26 @@ def inside(home: Home, mounts: dict[Path, str], **variables: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     with closing(engine_client()) as engine:
-        left = engine.containers(all=True, filters={"label": f"{labels.WORKSPACE}=/work/ws"})
+        left = engine.containers(all=True, filters={"label": f"{labels.WORKSPACE}=/box/ws"})
     assert not left
     return str(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_folders_have_other_names_there(prepared: Home) -> None:
-    """Our `/work` is another folder of the machine, which is what the engine must be told."""
-    assert inside(prepared, {prepared.root: "/work"}) == "from the machine\n/notebooks"
+    """Our `/box` is another folder of the machine, which is what the engine must be told."""
+    assert inside(prepared, {prepared.root: "/box"}) == "from the machine\n/notebooks"
     assert (prepared.workspace / "made").exists()
 
 
 def test_the_nearest_mount_counts(prepared: Home, tmp_path: Path) -> None:
     (tmp_path / "note").write_text("from a mount in a mount")
-    said = inside(prepared, {prepared.root: "/work", tmp_path: "/work/ws"})
+    said = inside(prepared, {prepared.root: "/box", tmp_path: "/box/ws"})
     assert said == "from a mount in a mount\n/notebooks"
     assert (tmp_path / "made").exists()
 
 
 def test_folder_that_is_in_the_container_only(prepared: Home) -> None:
-    said = inside(prepared, {prepared.root: "/work"}, JUPYTER_DATA_DIR="/opt/data", JUPYTER_PATH="/work/data")
+    said = inside(prepared, {prepared.root: "/box"}, JUPYTER_DATA_DIR="/opt/data", JUPYTER_PATH="/box/data")
     assert said.startswith("MountMissing: Jupyter runs in the container ")
     assert "its folder /opt/data/tfcontainer/homes/tf is in there only" in said
     assert "(`--volume FOLDER:/opt/data/tfcontainer/homes/tf`)" in said
@@ -92,7 +92,7 @@ def test_containers_of_those_outside_are_left_alone(prepared: Home) -> None:
         names = {labels.OWNER: str(os.getuid()), labels.FOLDER: str(folder)}
         starting = engine.create_container(MODERN, labels=names)["Id"]
         try:
-            inside(prepared, {prepared.root / "ws": "/work/ws", prepared.root / "data": "/work/data"})
+            inside(prepared, {prepared.root / "ws": "/box/ws", prepared.root / "data": "/box/data"})
             assert engine.inspect_container(starting)["State"]["Status"] == "created"
         finally:
             engine.remove_container(starting)
