@@ -30,6 +30,10 @@ KILLED = 137
 
 Door = Callable[[], AbstractContextManager[None]]
 
+# How often, and after how many seconds each, an engine is asked for the number of a process that has just begun.
+PID_TRIES = 50
+PID_INTERVAL = 0.02
+
 
 class Exec:
     """A process that runs beside a container's own. Nothing here blocks but for one answer of the engine.
@@ -183,6 +187,12 @@ class Exec:
         """
         with suppress(APIError, OSError):
             state = self._api.exec_inspect(self.id)
+            # Docker knows the number of a process a moment after its first output may have come, and tells nobody.
+            for _ in range(PID_TRIES):
+                if state["Pid"] or not state["Running"]:
+                    break
+                time.sleep(PID_INTERVAL)
+                state = self._api.exec_inspect(self.id)
             if state["Running"] and (inside := _number_inside(state["Pid"])):
                 user = state["ProcessConfig"].get("user", "")
                 # Engines have each exec lead a group of its own.
