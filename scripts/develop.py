@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -68,9 +69,11 @@ LINTERS = {
     "codespell": ("codespell",),
     "front end: lint": ("jlpm", "lint:check"),
 }
+# They have engines of their own, and so can run beside the rest: a third of the time.
+ENGINES = "tests/docker/test_engines.py"
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
-    "pytest": ("pytest", "tests"),
+    "pytest": ("pytest", "tests", f"--ignore={ENGINES}"),
     # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
     "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
 }
@@ -199,6 +202,25 @@ def lab(arguments: Sequence[str]) -> NoReturn:
     os.execve(command[0], [*command, *root, *arguments], environment())  # noqa: S606
 
 
+@contextmanager
+def beside(*command: str) -> Iterator[None]:
+    """Run a command of the virtual environment beside what the `with` block does, and show at the end what it printed."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            [BIN / command[0], *command[1:]], cwd=ROOT, env=environment(), stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            yield
+        finally:
+            status = process.wait()
+            output.seek(0)
+            print(f"\n== beside the others: {shlex.join(command)}\n{output.read()}")
+            print(f"{time.monotonic() - start:6.1f} s  up to here, status {status}", flush=True)
+    if status:
+        raise StepError(f"{shlex.join(command)} failed; what it printed stands above.")
+
+
 def check(groups: dict[str, tuple[str, ...]]) -> None:
     """Run commands of the virtual environment one after the other, up to the first that fails."""
     times: list[str] = []
@@ -227,7 +249,9 @@ def test() -> int:
         with building_images():
             install()
         add_cpu_card()
-        check({**LINTERS, **TESTS})
+        check(LINTERS)
+        with beside("pytest", ENGINES, "-p", "no:cacheprovider"):
+            check(TESTS)
     finally:
         if started:
             engine.stop()
