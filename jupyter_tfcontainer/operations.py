@@ -100,6 +100,8 @@ class Operation:
         self.done: Future[Result] = Future()
         self._tell = tell
         self._told = 0.0
+        self._telling = threading.Lock()
+        self._over = False
         self._timer: threading.Timer | None = None
         self._lock = threading.Lock()
         self._progress: Progress | None = None
@@ -136,20 +138,22 @@ class Operation:
         """It has got on, be it wanted or not."""
         now = time.monotonic()
         with self._lock:
-            if self._progress and progress.current < self._progress.current:
+            before, self._progress = self._progress, progress
+            if before and progress.current < before.current:
                 self._samples.clear()
-            self._progress = progress
             self._samples.append((now, progress.current))
             while now - self._samples[0][0] > WINDOW:
                 self._samples.popleft()
-        self._news()
+        # A moment that may be short, and that one waits for.
+        turn = before is not None and before.phase != progress.phase
+        self._news(always=turn or _whole(progress) not in (None, _whole(before)))
 
     def step(self, message: str) -> None:
         """It has come to another step."""
         self.check()
         with self._lock:
             self.message = message
-        self._news()
+        self._news(always=True)
 
     def say(self, text: str) -> None:
         """It has something for its log."""
@@ -306,7 +310,17 @@ class Operation:
                 self._timer.daemon = True
                 self._timer.start()
         if tell:
-            self._tell(self.model(log=False))
+            # The timer's thread tells as well: what is told last is the newest, and of an end it is told once.
+            with self._telling:
+                model = self.model(log=False)
+                if not self._over:
+                    self._over = model["state"] != "running"
+                    self._tell(model)
+
+
+def _whole(progress: Progress | None) -> int | None:
+    """How many bytes there are, once that is all of them."""
+    return progress.total if progress and progress.sized and 0 < progress.current == progress.total else None
 
 
 # The phases whose bytes have a speed.

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { PanelModel } from '../src/panel/model';
 import type { Engine, IContainer, IEngineImage, IOperation, IStats } from '../src/restapi';
-import { ENVIRONMENTS, KERNEL_STATE } from '../src/tokens';
+import { ENVIRONMENTS, KERNEL_STATE, OPERATION } from '../src/tokens';
 
 const READY = {
   state: 'ready',
@@ -32,6 +32,32 @@ function container(id: string, kernel = ''): IContainer {
     kernel: kernel ? { id: kernel, ready: true } : null,
     state: kernel ? 'running' : 'standby'
   };
+}
+
+function image(id: string): IEngineImage {
+  return {
+    id,
+    references: [],
+    size: 1,
+    created: '',
+    origin: 'pulled',
+    used_by: { environments: ['tf'], containers: [] },
+    inside: null,
+    freeable: false
+  };
+}
+
+function operation(state: IOperation['state'], bytes = 0): IOperation {
+  const progress = {
+    bytes,
+    total: 6,
+    final: true,
+    layers_done: 0,
+    layers: 1,
+    phase: 'downloading',
+    seconds_left: null
+  };
+  return { id: 'o', kind: 'pull', reference: 'tf:1', state, message: '', progress };
 }
 
 function stats(id: string, time: number, cpu_seconds = 0): IStats {
@@ -167,7 +193,11 @@ describe('PanelModel', () => {
     await vi.advanceTimersByTimeAsync(3000);
     expect(model.engine).toEqual(MISSING);
     expect(model.ready).toBeNull();
-    expect(model.containers).toEqual([]);
+    // What runs there, and which images it has, is not known.
+    expect(model.containers).toBeNull();
+    expect(model.images).toBeNull();
+    expect(model.isHere('tf')).toBeNull();
+    expect(model.figures.size).toBe(0);
     expect(model.problem).toBeNull();
     api.stats.mockClear();
     api.containers.mockClear();
@@ -175,9 +205,100 @@ describe('PanelModel', () => {
     expect(api.stats).not.toHaveBeenCalled();
     expect(api.containers).not.toHaveBeenCalled();
     api.engine.mockResolvedValue(READY);
+    const shown: unknown[] = [];
+    model.changed.connect(() => {
+      shown.push([model.ready !== null, model.containers?.length, model.images?.length]);
+    });
     await vi.advanceTimersByTimeAsync(5000);
-    expect(model.ready).toEqual(READY);
     expect(model.containers?.map(each => each.id)).toEqual(['c']);
+    // All at once: nothing is taken for empty because it has not been asked for yet.
+    expect(shown).toEqual([[true, 1, 0]]);
+  });
+
+  describe('of an operation', () => {
+    let shown: unknown[];
+
+    const row = () => {
+      const it = model.operations.get('o');
+      return it && [it.state, it.progress?.bytes];
+    };
+
+    beforeEach(async () => {
+      model.watch();
+      await vi.advanceTimersByTimeAsync(0);
+      shown = [];
+      model.changed.connect(() => {
+        shown.push(row() ?? model.images?.map(each => each.id));
+      });
+      api.images.mockClear();
+    });
+
+    it('shows how it ended, until its image is there', async () => {
+      emit(OPERATION, operation('running', 3));
+      api.images.mockResolvedValue([image('new')]);
+      emit(OPERATION, operation('done', 6));
+      await vi.advanceTimersByTimeAsync(0);
+      expect(shown).toEqual([['running', 3], ['done', 6], ['new']]);
+    });
+
+    it('asks once more where the images may be those from before its end', async () => {
+      emit(OPERATION, operation('running', 3));
+      let answer: (images: IEngineImage[]) => void = vi.fn();
+      api.images.mockReturnValueOnce(
+        new Promise(resolve => {
+          answer = resolve;
+        })
+      );
+      const read = model.refresh('images');
+      await vi.advanceTimersByTimeAsync(0);
+      emit(OPERATION, operation('done', 6));
+      api.images.mockResolvedValue([image('new')]);
+      answer([]);
+      await read;
+      expect(shown.at(-2)).toEqual(['done', 6]);
+      expect(shown.at(-1)).toEqual(['new']);
+    });
+
+    it('finds its end though no event told of it', async () => {
+      emit(OPERATION, operation('running', 3));
+      api.operations.mockResolvedValue([operation('done', 6)]);
+      api.images.mockResolvedValueOnce([]).mockResolvedValue([image('new')]);
+      await model.refresh('images');
+      expect(shown).toEqual([['running', 3], ['done', 6], ['new']]);
+    });
+
+    it('takes an event for newer than an answer that was under way', async () => {
+      emit(OPERATION, operation('running', 3));
+      let answer: (operations: IOperation[]) => void = vi.fn();
+      api.operations.mockReturnValueOnce(
+        new Promise(resolve => {
+          answer = resolve;
+        })
+      );
+      const read = model.refresh('images');
+      await vi.advanceTimersByTimeAsync(0);
+      emit(OPERATION, operation('running', 5));
+      answer([operation('running', 4)]);
+      await read;
+      expect(row()).toEqual(['running', 5]);
+    });
+
+    it('keeps a failure until somebody has taken note of it', async () => {
+      const failed = operation('failed', 3);
+      emit(OPERATION, failed);
+      api.operations.mockResolvedValue([failed, { ...failed, id: 'before anybody looked' }]);
+      await model.refresh('images');
+      expect([...model.operations.keys()]).toEqual(['o']);
+      model.forget('o');
+      await model.refresh('images');
+      expect(model.operations.size).toBe(0);
+    });
+
+    it('drops what was cancelled at once', () => {
+      emit(OPERATION, operation('running', 3));
+      emit(OPERATION, operation('cancelled', 3));
+      expect(model.operations.size).toBe(0);
+    });
   });
 
   it('takes a new snapshot once the server is back', async () => {
@@ -185,7 +306,7 @@ describe('PanelModel', () => {
     await vi.advanceTimersByTimeAsync(0);
     api.engine.mockRejectedValue(new TypeError('No network.'));
     await vi.advanceTimersByTimeAsync(5000);
-    expect(model.problem).toBe('No network.');
+    expect(model.problem?.message).toBe('No network.');
     api.engine.mockResolvedValue(READY);
     api.environments.mockResolvedValue([{ name: 'meanwhile' }]);
     await vi.advanceTimersByTimeAsync(40_000);

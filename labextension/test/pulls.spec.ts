@@ -26,10 +26,18 @@ describe('progress in words', () => {
     [{ ...PROGRESS, seconds_left: null }, '25 MB of 100 MB · 25%'],
     [{ ...PROGRESS, final: false }, '25 MB so far'],
     [{ ...PROGRESS, total: null, final: false, bytes: 0 }, ''],
-    [{ ...PROGRESS, phase: 'extracting' }, 'Unpacking, 1 of 4 layers'],
+    [
+      { ...PROGRESS, bytes: 100_000_000, phase: 'extracting', seconds_left: null },
+      '100 MB of 100 MB · 100% · unpacking, 1 of 4 layers'
+    ],
     [null, '']
   ])('%o', (progress, text) => {
     expect(progressText(operation('running', progress), trans, 'en')).toBe(text);
+  });
+
+  it('is not said to go on once it is done', () => {
+    const progress = { ...PROGRESS, bytes: 100_000_000, phase: 'extracting', seconds_left: null };
+    expect(progressText(operation('done', progress), trans, 'en')).toBe('100 MB of 100 MB · 100%');
   });
 
   it('is not 100 % before all is there', () => {

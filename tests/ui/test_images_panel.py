@@ -19,15 +19,20 @@ from playwright.sync_api import Browser, expect
 from registries import Slow
 
 MEGABYTE = 10**6
-# What the page has shown of how far a pull is, each figure once, in order.
-WATCH = """() => {
+# Notes what the page shows of an image, in order: how far its pull is, in bytes, or that it is there, or nothing. Of
+# every change of the page, be it painted or not.
+WATCH = """reference => {
     window.shown = [];
+    const section = document.querySelector("#jp-tfcontainer-panel [data-section=images]");
     const look = () => {
-        const bytes = document.querySelector("[data-operation] [data-bytes]")?.dataset.bytes;
-        if (bytes && window.shown.at(-1) !== bytes) window.shown.push(bytes);
-        requestAnimationFrame(look);
+        const pull = section.querySelector("[data-operation]");
+        const bytes = pull?.querySelector("[data-bytes]")?.dataset.bytes;
+        const there = section.querySelector(`[data-image="${reference}"]`);
+        const now = pull ? (bytes ? Number(bytes) : "begun") : there ? "there" : "nothing";
+        if (window.shown.at(-1) !== now) window.shown.push(now);
     };
     look();
+    new MutationObserver(look).observe(section, { subtree: true, childList: true, attributes: true });
 }"""
 
 
@@ -73,16 +78,21 @@ def test_a_pull_is_cancelled(panel: Panel, line: Slow, pytestconfig: pytest.Conf
 
 
 def test_a_pull_is_seen_to_its_last_byte(panel: Panel, line: Slow) -> None:
-    panel.page.evaluate(WATCH)
+    reference = f"{line.name}/test/far:1"
+    panel.page.evaluate(WATCH, reference)
     panel.press("Pull the image of FAR now")
-    expect(panel.lab.toasts.filter(has_text=f"{line.name}/test/far:1 is here")).to_be_visible()
-    shown = [int(bytes_) for bytes_ in panel.page.evaluate("window.shown")]
-    assert len(set(shown)) >= 3
-    assert shown == sorted(shown)
-    operation = panel.lab.lab.get("api/tfcontainer/operations")[0]
-    assert shown[-1] == operation["progress"]["total"] > 6 * MEGABYTE
-    row = panel.section("images").locator(f'[data-image="{line.name}/test/far:1"]')
+    expect(panel.lab.toasts.filter(has_text=f"{reference} is here")).to_be_visible()
+    row = panel.section("images").locator(f'[data-image="{reference}"]')
     expect(row).to_contain_text("Used by FAR")
+    shown = panel.page.evaluate("window.shown")
+    # The row of the pull gives way to that of the image: there is no moment without either.
+    assert [one for one in shown if one in ("nothing", "there")] == ["nothing", "there"], shown
+    assert shown[-1] == "there", shown
+    counts = [one for one in shown if isinstance(one, int)]
+    assert len(set(counts)) >= 3
+    assert counts == sorted(counts)
+    operation = panel.lab.lab.get("api/tfcontainer/operations")[0]
+    assert counts[-1] == operation["progress"]["total"] > 6 * MEGABYTE
     expect(panel.environment("far")).not_to_contain_text("not pulled yet")
 
 

@@ -21,6 +21,17 @@ from playwright.sync_api import Browser, expect
 IMAGE, TAG = "tensorflow/tensorflow", "1.3.0-py3"
 CPU = "TF 1.3.0 CPU"
 THEMES = ["JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast"]
+# Notes each time the page says what is wrong of an engine that has an image for "tf".
+UNKNOWN = """() => {
+    window.wrong = [];
+    const panel = document.querySelector("#jp-tfcontainer-panel");
+    const look = () => {
+        const text = selector => panel.querySelector(selector).textContent;
+        const [tf, images] = [text("[data-name=tf]"), text("[data-section=images]")];
+        if (tf.includes("pulled") || /\\b0 images/.test(images)) window.wrong.push([tf, images]);
+    };
+    new MutationObserver(look).observe(panel, { subtree: true, childList: true, characterData: true });
+}"""
 BURN = """
 import time
 kept = bytearray(b'x') * 200000000
@@ -294,11 +305,20 @@ def test_an_engine_that_goes_and_comes_back(
             panel.open()
             notebook = panel.environment("tf").get_by_role("button", name="New notebook with TF")
             expect(notebook).to_be_enabled()
+            expect(panel.section("images").locator(f'[data-image="{MODERN}"]')).to_contain_text("Used by TF")
+            expect(panel.environment("tf-1.2.1-gpu")).to_contain_text("Image not pulled yet")
+            page.page.evaluate(UNKNOWN)
             engine.stop()
             expect(panel.section("machine")).to_contain_text("No container engine")
             expect(notebook).to_be_disabled()
             command = panel.section("machine").get_by_role("button", name="Copy “sudo systemctl start docker”")
             expect(command).to_be_visible()
+            # What it has and what runs there is not known meanwhile, and nothing is said of it.
+            for name in ("running", "images"):
+                body = panel.section(name).locator(".jp-tfcontainer-SectionBody")
+                expect(body).to_have_text("Not known while no engine answers.")
+            expect(panel.section("environments")).not_to_contain_text("pulled")
+            expect(panel.section("machine")).not_to_contain_text("run all the same")
             # It is a state, and nothing that has to be answered.
             expect(page.dialog).to_have_count(0)
             page.picture(pictures(pytestconfig) / "panel-no-engine.png")
@@ -306,6 +326,12 @@ def test_an_engine_that_goes_and_comes_back(
             engine.start()
             expect(panel.section("machine")).to_contain_text("Docker")
             expect(notebook).to_be_enabled()
+            expect(panel.section("running")).to_contain_text("Nothing runs.")
+            expect(panel.section("images")).to_contain_text("Used by TF")
+            expect(panel.environment("tf-1.2.1-gpu")).to_contain_text("Image not pulled yet")
+            expect(panel.environment("tf")).not_to_contain_text("pulled")
+            # Nor is anything else said in a moment between.
+            assert page.page.evaluate("window.wrong") == []
             assert page.errors == []
             assert until(lambda: home.containers() == [], KERNEL / 1000)
 

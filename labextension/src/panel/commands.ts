@@ -412,9 +412,12 @@ export class PanelCommands {
     const { model, trans } = this._options;
     model.refresh('containers').then(
       () => {
-        if (!model.containers?.some(each => each.id === id && each.state !== 'ended')) {
+        const { containers } = model;
+        if (!containers?.some(each => each.id === id && each.state !== 'ended')) {
           Notification.info(
-            trans.__('The terminal of %1 was closed: its container is gone.', display_name),
+            containers
+              ? trans.__('The terminal of %1 was closed: its container is gone.', display_name)
+              : trans.__('The terminal of %1 was closed: no engine answers.', display_name),
             { autoClose: NOTICE_SHOWN }
           );
         }

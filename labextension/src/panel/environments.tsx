@@ -55,11 +55,15 @@ export function Environments({ model, trans, commands }: IListProps): React.JSX.
   );
 }
 
-/** What is to be seen before anything is known. */
+/** What is to be seen where nothing is known. */
 export function Waiting({ model, trans }: Pick<IListProps, 'model' | 'trans'>): React.JSX.Element {
   return (
     <p className="jp-tfcontainer-Empty">
-      {model.problem ? trans.__('Not known') : trans.__('Loading…')}
+      {model.engine?.state === 'missing'
+        ? trans.__('Not known while no engine answers.')
+        : model.problem
+          ? trans.__('Not known')
+          : trans.__('Loading…')}
     </p>
   );
 }

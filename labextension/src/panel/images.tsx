@@ -11,20 +11,9 @@ import { Dot, IconButton, menuItems, MoreButton } from './parts';
 
 /** What images there are, what is being made of them, and what could be freed. */
 export function Images(props: IRunningProps): React.JSX.Element {
-  const { model, trans, texts } = props;
+  const { model, trans } = props;
   const { images } = model;
-  if (!images) {
-    return <Waiting model={model} trans={trans} />;
-  }
-  const operations = [...model.operations.values()].filter(
-    each => each.state === 'running' || each.state === 'failed'
-  );
-  const freeable = images.filter(each => each.freeable);
-  const sum = (some: IEngineImage[]) =>
-    bytes(
-      some.reduce((total, each) => total + each.size, 0),
-      texts.locale
-    );
+  const operations = [...model.operations.values()];
   return (
     <>
       {operations.length > 0 && (
@@ -34,6 +23,21 @@ export function Images(props: IRunningProps): React.JSX.Element {
           ))}
         </ul>
       )}
+      {images ? <Known {...props} images={images} /> : <Waiting model={model} trans={trans} />}
+    </>
+  );
+}
+
+function Known(props: IRunningProps & { images: IEngineImage[] }): React.JSX.Element {
+  const { images, trans, texts } = props;
+  const freeable = images.filter(each => each.freeable);
+  const sum = (some: IEngineImage[]) =>
+    bytes(
+      some.reduce((total, each) => total + each.size, 0),
+      texts.locale
+    );
+  return (
+    <>
       <p className="jp-tfcontainer-Total">
         {trans._n('%1 image, %2', '%1 images, %2', images.length, sum(images))}
         {freeable.length > 0 && ` · ${trans.__('%1 not used, %2', freeable.length, sum(freeable))}`}
@@ -62,15 +66,17 @@ function Operation(props: IRunningProps & { operation: IOperation }): React.JSX.
           {reference}
         </span>
         <span className="jp-tfcontainer-Actions">
-          <IconButton
-            icon={closeIcon}
-            label={label}
-            title={running ? trans.__('Cancel') : trans.__('Close')}
-            onClick={() => void commands.execute(command, { operation: id })}
-          />
+          {state !== 'done' && (
+            <IconButton
+              icon={closeIcon}
+              label={label}
+              title={running ? trans.__('Cancel') : trans.__('Close')}
+              onClick={() => void commands.execute(command, { operation: id })}
+            />
+          )}
         </span>
       </div>
-      {running ? (
+      {state !== 'failed' ? (
         <Progress operation={operation} trans={trans} locale={texts.locale} />
       ) : (
         <p className="jp-tfcontainer-Fact" role="alert">
@@ -89,10 +95,14 @@ export function Progress(props: {
   locale: string | undefined;
 }): React.JSX.Element {
   const { operation, trans, locale } = props;
-  const { progress, message } = operation;
+  const { progress, message, state } = operation;
   const text = progressText(operation, trans, locale);
   const known =
-    progress?.final && progress.total ? { value: progress.bytes, max: progress.total } : {};
+    progress?.final && progress.total
+      ? { value: progress.bytes, max: progress.total }
+      : state === 'done'
+        ? { value: 1 }
+        : {};
   return (
     <>
       <progress aria-label={text || message} {...known} />
@@ -105,7 +115,7 @@ export function Progress(props: {
 
 /** How far an operation is, in words; nothing if that is not known. */
 export function progressText(
-  { progress }: IOperation,
+  { progress, state }: IOperation,
   trans: TranslationBundle,
   locale?: string
 ): string {
@@ -113,10 +123,7 @@ export function progressText(
     return '';
   }
   const { bytes: here, total, final, layers, layers_done, seconds_left, phase } = progress;
-  if (phase === 'extracting') {
-    return trans.__('Unpacking, %1 of %2 layers', layers_done, layers);
-  }
-  if (phase === 'retrying') {
+  if (phase === 'retrying' && state === 'running') {
     return trans.__('The registry does not answer; trying again, %1 so far', bytes(here, locale));
   }
   if (!final || !total) {
@@ -126,7 +133,9 @@ export function progressText(
     trans.__('%1 of %2', bytes(here, locale), bytes(total, locale)),
     percent(Math.min(here / total, 1), locale)
   ];
-  if (seconds_left !== null) {
+  if (phase === 'extracting' && state === 'running') {
+    parts.push(trans.__('unpacking, %1 of %2 layers', layers_done, layers));
+  } else if (seconds_left !== null) {
     parts.push(trans.__('%1 left', duration(seconds_left, locale)));
   }
   return parts.join(' · ');

@@ -3,6 +3,7 @@ import * as React from 'react';
 
 import { memory } from '../format';
 import type { Engine, ICard, IMachine } from '../restapi';
+import { RequestError } from '../restapi';
 import type { PanelModel } from './model';
 import { Dot, Sentence } from './parts';
 
@@ -15,11 +16,15 @@ export function Machine(props: { model: PanelModel; trans: TranslationBundle }):
       {problem && (
         <p className="jp-tfcontainer-Fact" role="status">
           <Dot tone="bad" />
-          <span>{trans.__('The server does not answer: %1', problem)}</span>
+          <span>
+            {problem instanceof RequestError
+              ? trans.__('The server answers: %1', problem.message)
+              : trans.__('The server does not answer: %1', problem.message)}
+          </span>
         </p>
       )}
       {engine && <EngineFact engine={engine} trans={trans} />}
-      {machine && <Cards machine={machine} trans={trans} />}
+      {machine && <Cards machine={machine} runs={model.ready !== null} trans={trans} />}
     </div>
   );
 }
@@ -58,8 +63,13 @@ function EngineFact(props: { engine: Engine; trans: TranslationBundle }): React.
   );
 }
 
-function Cards(props: { machine: IMachine; trans: TranslationBundle }): React.JSX.Element {
-  const { machine, trans } = props;
+function Cards(props: {
+  machine: IMachine;
+  /** Whether anything can run at all. */
+  runs: boolean;
+  trans: TranslationBundle;
+}): React.JSX.Element {
+  const { machine, runs, trans } = props;
   const { cards, driver, avx, problem } = machine;
   return (
     <>
@@ -96,9 +106,11 @@ function Cards(props: { machine: IMachine; trans: TranslationBundle }): React.JS
               <p className="jp-tfcontainer-Secondary">
                 {driver
                   ? trans.__('The driver (%1) tells of none.', driver)
-                  : trans.__(
-                      'There is no driver. Environments for the processor run all the same.'
-                    )}
+                  : runs
+                    ? trans.__(
+                        'There is no driver. Environments for the processor run all the same.'
+                      )
+                    : trans.__('There is no driver.')}
               </p>
             </div>
           </div>

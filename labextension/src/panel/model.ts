@@ -58,15 +58,19 @@ export class PanelModel implements IDisposable {
   engine: Engine | null = null;
   machine: IMachine | null = null;
   environments: AnyEnvironment[] | null = null;
-  containers: IContainer[] | null = null;
 
+  /** Null until they are known, and while no engine answers. */
+  containers: IContainer[] | null = null;
   images: IEngineImage[] | null = null;
 
-  /** What goes on with images, by its id; and what failed, until a person has taken note of it. */
+  /**
+   * What goes on with images, by its id; what is done, until its image is among those; and what failed, until a person
+   * has taken note of it.
+   */
   readonly operations = new Map<string, IOperation>();
 
   /** Why the server does not answer, or does not let us. */
-  problem: string | null = null;
+  problem: Error | null = null;
 
   /** Kernels that start, by their ids. */
   readonly starting = new Map<string, IKernelStarting>();
@@ -100,6 +104,7 @@ export class PanelModel implements IDisposable {
   /** Drop an operation that has failed. */
   forget(operation: string): void {
     this.operations.delete(operation);
+    this._told.add(operation);
     this._changed.emit();
   }
 
@@ -208,7 +213,7 @@ export class PanelModel implements IDisposable {
         this.problem = null;
       } catch (error) {
         this._stale = true;
-        this.problem = (error as Error).message;
+        this.problem = error as Error;
       }
       // To nobody, if it has been disposed of.
       this._changed.emit();
@@ -225,13 +230,13 @@ export class PanelModel implements IDisposable {
     const engine = wanted.has('engine') || !this.ready ? await api.engine() : this.ready;
     const containers =
       engine.state === 'missing'
-        ? []
+        ? null
         : wanted.has('containers') || !this.containers || !this.ready
           ? await api.containers()
           : this.containers;
     const images =
       engine.state === 'missing'
-        ? []
+        ? null
         : wanted.has('images') || !this.images || !this.ready
           ? await this._readImages()
           : this.images;
@@ -239,19 +244,39 @@ export class PanelModel implements IDisposable {
     this.images = images;
     this.engine = engine;
     this.containers = containers;
+    if (!containers) {
+      // A graph has no gaps.
+      this.figures.clear();
+    }
   }
 
   private async _readImages(): Promise<IEngineImage[]> {
+    const known = new Map(this.operations);
+    this._told.clear();
     const [images, operations] = await Promise.all([this._api.images(), this._api.operations()]);
-    // What failed before anybody looked is old news.
-    const known = new Set(this.operations.keys());
-    this.operations.clear();
-    for (const each of operations) {
-      if (each.state === 'running' || (each.state === 'failed' && known.has(each.id))) {
-        this.operations.set(each.id, each);
+    const answered = new Map(operations.map(each => [each.id, each]));
+    for (const id of new Set([...known.keys(), ...answered.keys()])) {
+      // What has been told meanwhile is newer than the answer.
+      if (!this._told.has(id)) {
+        this._take(id, known.get(id), answered.get(id));
       }
     }
     return images;
+  }
+
+  /** Take what the server says of an operation, beside the images: once it was done before that, its image is there. */
+  private _take(id: string, known: IOperation | undefined, said: IOperation | undefined): void {
+    // What ended before anybody looked is old news.
+    const news = said?.state === 'running' || (known && said?.state !== 'cancelled');
+    if (!said || !news || known?.state === 'done') {
+      this.operations.delete(id);
+      return;
+    }
+    this.operations.set(id, said);
+    if (said.state === 'done') {
+      // Perhaps not among the images of this answer.
+      this._wanted.add('images');
+    }
   }
 
   private async _tick(): Promise<void> {
@@ -259,7 +284,7 @@ export class PanelModel implements IDisposable {
       await this.refresh();
       if (this.problem) {
         // The next look comes later.
-        throw new Error(this.problem);
+        throw this.problem;
       }
       return;
     }
@@ -275,7 +300,7 @@ export class PanelModel implements IDisposable {
     } catch (error) {
       this._stale = true;
       if (!(error instanceof RequestError)) {
-        this.problem = (error as Error).message;
+        this.problem = error as Error;
         this._changed.emit();
       }
       throw error;
@@ -323,10 +348,11 @@ export class PanelModel implements IDisposable {
 
   private _onOperation(operation: IOperation): void {
     const { id, state } = operation;
-    if (state === 'running' || state === 'failed') {
-      this.operations.set(id, operation);
-    } else {
+    this._told.add(id);
+    if (state === 'cancelled') {
       this.operations.delete(id);
+    } else {
+      this.operations.set(id, operation);
     }
     this._operated.emit(operation);
     this._changed.emit();
@@ -347,6 +373,8 @@ export class PanelModel implements IDisposable {
   private readonly _events: Event.Stream;
   private readonly _poll: Poll;
   private readonly _wanted = new Set<Part>();
+  /** Of which operations there was news while the server was asked for all. */
+  private readonly _told = new Set<string>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _operated = new Signal<this, IOperation>(this);
   private readonly _figuresChanged = new Signal<this, void>(this);

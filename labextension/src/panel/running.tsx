@@ -22,13 +22,13 @@ export interface IRunningProps extends IListProps {
 export function Running(props: IRunningProps): React.JSX.Element {
   const { model, trans, texts } = props;
   const { containers } = model;
-  if (!containers) {
+  // A restart has its container already.
+  const running = new Set(containers?.map(each => each.kernel?.id));
+  const starting = [...model.starting.values()].filter(each => !running.has(each.kernel_id));
+  if (!containers && starting.length === 0) {
     return <Waiting model={model} trans={trans} />;
   }
-  // A restart has its container already.
-  const running = new Set(containers.map(each => each.kernel?.id));
-  const starting = [...model.starting.values()].filter(each => !running.has(each.kernel_id));
-  if (containers.length + starting.length === 0) {
+  if (containers?.length === 0 && starting.length === 0) {
     return <p className="jp-tfcontainer-Empty">{trans.__('Nothing runs.')}</p>;
   }
   return (
@@ -36,7 +36,7 @@ export function Running(props: IRunningProps): React.JSX.Element {
       {starting.map(event => (
         <Starting key={event.kernel_id} event={event} texts={texts} />
       ))}
-      {containers.map(container => (
+      {containers?.map(container => (
         <Row key={container.id} {...props} container={container} />
       ))}
     </ul>
