@@ -204,7 +204,7 @@ def lab(arguments: Sequence[str]) -> NoReturn:
 
 @contextmanager
 def beside(*command: str) -> Iterator[None]:
-    """Run a command of the virtual environment beside what the `with` block does, and show at the end what it printed."""
+    """Run a command of the virtual environment beside what the `with` block does, and show at the end what it said."""
     start = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
