@@ -13,6 +13,7 @@ from .events import ENVIRONMENTS, KERNEL_STATE, OPERATION, SCHEMAS
 from .handlers import default_handlers
 from .manager import ContainerManager
 from .provisioner import TFContainerProvisioner
+from .sessions import ServerSessions
 
 
 class TFContainerApp(ExtensionApp):
@@ -37,9 +38,21 @@ class TFContainerApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the REST interface."""
         self.handlers.extend(default_handlers)
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Take over what a server that died has left running, before anybody can ask for it: no port is bound yet."""
+        self._sessions = ServerSessions(self._server)
+        # Where somebody else runs the loop already there is no waiting for it.
+        loop = self._server.io_loop.asyncio_loop
+        work = self._sessions.resume(self.settings["tfcontainer_manager"])
+        if loop.is_running():
+            loop.create_task(work)
+        else:
+            loop.run_until_complete(work)
 
     async def stop_extension(self) -> None:
-        """Shut our kernels down, and remove what else runs.
+        """Shut our kernels down, and remove what else runs; those that are to be kept are left for the next server.
 
         Jupyter would do the former after this, when the kernels are gone: none could have ended in its own way, and
         the restarter might have taken that for deaths.
@@ -51,9 +64,14 @@ class TFContainerApp(ExtensionApp):
                 for kernel_id in kernels.list_kernel_ids()
                 if isinstance(kernels.get_kernel(kernel_id).provisioner, TFContainerProvisioner)
             ]
-            # What fails is logged there, and removed here.
-            await asyncio.gather(*map(kernels.shutdown_kernel, ours), return_exceptions=True)
+            if manager.keep_kernels:
+                for kernel_id in ours:
+                    self._sessions.leave(kernel_id, manager)
+            else:
+                # What fails is logged there, and removed here.
+                await asyncio.gather(*map(kernels.shutdown_kernel, ours), return_exceptions=True)
             await asyncio.to_thread(manager.close)
+            self._sessions.close(kept=manager.keep_kernels)
 
     def _tell_operation(self, model: dict[str, Any]) -> None:
         self._emit(OPERATION, model)

@@ -204,6 +204,20 @@ class Environment:
         names = [one.name for one in fields(self) if one.name in READERS]
         return {name: model[name] for name in names if model[name] != plain[name]}
 
+    def dump(self) -> dict[str, Any]:
+        """All that it says, as JSON that :meth:`load` reads: for a file that only its owner may read."""
+        return {**asdict(self), "env": dict(self.env)}
+
+    @classmethod
+    def load(cls, dumped: dict[str, Any]) -> Environment:
+        """Read what :meth:`dump` wrote."""
+        values: dict[str, Any] = dict(dumped)
+        for name in (name for name, value in dumped.items() if isinstance(value, list)):
+            values[name] = tuple(values[name])
+        values["mounts"] = tuple(MountPoint(**mount) for mount in values["mounts"])
+        values["ulimits"] = {name: tuple(limits) for name, limits in values["ulimits"].items()}
+        return cls(**values)
+
     def model(self) -> dict[str, Any]:
         """The JSON model. Values of variables stay out: some are secrets."""
         model = asdict(self)

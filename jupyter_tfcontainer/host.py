@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import pwd
 import secrets
 import shutil
 import stat
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from jupyter_core.paths import jupyter_config_dir, jupyter_data_dir, jupyter_runtime_dir
 
@@ -46,6 +49,25 @@ def data_folder() -> Path:
     return Path(jupyter_data_dir()).resolve() / "tfcontainer"
 
 
+def home_folder(environment: str) -> Path:
+    """The home of an environment."""
+    return data_folder() / "homes" / environment
+
+
+def server_folder(root: Path) -> Path:
+    """A name for the folder of a server on a root folder, in which its sessions are."""
+    return data_folder() / "servers" / f"{_digest(root)}-{secrets.token_hex(4)}"
+
+
+def servers(root: Path) -> list[Path]:
+    """The folders of the servers on a root folder, alive or not."""
+    return sorted((data_folder() / "servers").glob(f"{_digest(root)}-*"))
+
+
+def _digest(root: Path) -> str:
+    return hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+
+
 def private_folders() -> tuple[Path, ...]:
     """The folders that no notebook may see or change: Jupyter's own, and ours in them."""
     return tuple(Path(folder).resolve() for folder in (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir()))
@@ -74,7 +96,7 @@ def container_folders(environment: str, state_dir: str) -> Folders:
     for root in choices:
         run = root / number / "run"
         if len(os.fsencode(run / LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT:
-            return Folders(state=root / number, run=run, home=data_folder() / "homes" / environment)
+            return Folders(state=root / number, run=run, home=home_folder(environment))
     raise ContainerError(
         f"The path of the folder for sockets, {choices[-1]}, is too long: with the names of the sockets in it no more "
         f"than {SOCKET_PATH_LIMIT} bytes are possible. Set ContainerManager.state_dir to a shorter one."
@@ -215,18 +237,45 @@ def connections(socket_path: str) -> int | None:
     return sum(1 for row in rows if row[5:6] == [b"03"] and row[7:] == [os.fsencode(socket_path)])
 
 
+def hold(folder: Path) -> IO[bytes]:
+    """Lock a new folder for as long as this process lives, or what comes back is open."""
+    # Locked before it has its name: whoever sweeps takes a lock that nobody holds for one that was left behind.
+    new = folder / "lock.new"
+    lock = os.fdopen(os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    new.rename(folder / "lock")
+    return lock
+
+
+def inherit(folder: Path) -> IO[bytes] | None:
+    """Take the lock of a folder whose process has died.
+
+    Returns
+    -------
+    file or None
+        what holds it as long as it is open; None where a living process does, or there is none
+    """
+    with suppress(FileNotFoundError):
+        lock = (folder / "lock").open("r+b")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return lock
+    return None
+
+
 def abandoned(folder: Path) -> bool:
     """Whether no living process holds the lock of a container's folder.
 
     Where there is no lock nobody can tell: who runs in a container itself, or on another machine with the same engine,
     does not see the folders of the others.
     """
-    try:
-        with (folder / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (FileNotFoundError, BlockingIOError):
-        return False
-    return True
+    lock = inherit(folder)
+    if lock:
+        lock.close()
+    return lock is not None
 
 
 def lock_holder(folder: Path) -> int | None:

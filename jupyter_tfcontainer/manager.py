@@ -24,6 +24,7 @@ from . import (
     host,
     machine,
     store,
+    takeover,
     workspace,
 )
 from .containers import Folders, blame
@@ -78,6 +79,7 @@ class ContainerManager(Settings):
         # Held while it is counted whether one more container may be started.
         self._admission = threading.Lock()
         self._starting: set[str] = set()
+        self._taken_over: dict[str, RunningContainer] = {}
 
     # The engine.
 
@@ -218,6 +220,38 @@ class ContainerManager(Settings):
             caveats=container.caveats or None,
         )
         return container, kernel
+
+    def take_over(self, root: Path) -> dict[str, RunningContainer]:
+        """Take over the kernels on a workspace whose server has died; the launches of the same kernels find them.
+
+        Parameters
+        ----------
+        root
+            the workspace's folder
+
+        Returns
+        -------
+        dict
+            the containers, by the ids of their kernels
+
+        Raises
+        ------
+        EngineError
+            when no engine answers
+        """
+        taken = takeover.take_over(self.engine, _workspace(root), self._heard)
+        with self._lock:
+            self._taken_over.update(taken)
+            self._containers.update((container.id, container) for container in taken.values())
+            # An end that comes late is not to be taken for that of another kernel.
+            launches = (container.kernel.launch for container in taken.values() if container.kernel)
+            self._launches = max(self._launches, *launches, 0)
+        return taken
+
+    def taken_over(self, kernel_id: str) -> RunningContainer | None:
+        """The container of a kernel that was taken over and waits for its launch, which takes it."""
+        with self._lock:
+            return self._taken_over.pop(kernel_id, None)
 
     def connection(self, container: RunningContainer, key: str, signature_scheme: str) -> dict[str, Any]:
         """Connection information for a kernel, as seen from this side."""
@@ -500,6 +534,12 @@ class ContainerManager(Settings):
         """Remove a container after a while, unless a kernel has come."""
         container.expire(seconds, lambda: self._remove(container, only_idle=True))
 
+    def leave(self, container: RunningContainer) -> None:
+        """Let go of a container and leave its kernel running, for the next server on its workspace."""
+        with self._lock:
+            self._containers.pop(container.id, None)
+        container.leave()
+
     def close(self) -> None:
         """Cancel what starts, remove what runs, and let go of the engine."""
         with self._lock:
@@ -678,9 +718,10 @@ class ContainerManager(Settings):
             found = self.engine.list(os.getuid())
             for one in found:
                 folder = Path(one["Labels"].get(labels.FOLDER, ""))
-                # One that runs may be taken over, and ends by itself when nobody does.
-                if one["State"] != "running" and host.abandoned(folder):
-                    self.log.info("Removing container %s: it has ended, and nobody owns it.", one["Id"][:12])
+                # A kernel may be taken over, and its container ends by itself when nobody does that.
+                kernel = one["State"] == "running" and recorded(folder).get("kernel_id")
+                if not kernel and host.abandoned(folder):
+                    self.log.info("Removing container %s: no kernel is in it, and nobody owns it.", one["Id"][:12])
                     self.engine.remove(one["Id"])
                     shutil.rmtree(folder, ignore_errors=True)
             host.sweep({Path(one["Labels"].get(labels.FOLDER, "")) for one in found}, self.state_dir)

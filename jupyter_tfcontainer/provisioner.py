@@ -132,6 +132,8 @@ class TFContainerProvisioner(KernelProvisionerBase):
             with what to do
         """
         manager, session = self._manager, self._km.session
+        if taken := manager.taken_over(self.kernel_id):
+            return self._resume(taken)
         # Clients of the old kernel find the new one this much sooner. Sockets made before keep libzmq's own 100 ms.
         self._km.context.setsockopt(zmq.RECONNECT_IVL, RECONNECT_INTERVAL)
         cwd = Path(kwargs.get("cwd") or Path.cwd())
@@ -161,6 +163,17 @@ class TFContainerProvisioner(KernelProvisionerBase):
         self.connection_info = cast(
             "KernelConnectionInfo", {**info, "kernel_name": self._km.kernel_name, "key": session.key}
         )
+        return self.connection_info
+
+    def _resume(self, container: RunningContainer) -> KernelConnectionInfo:
+        """Have a kernel that runs already, since its server has died."""
+        km, key = self._km, container.connection["key"].encode()
+        km.session.key = key
+        # Of the server before: jupyter_client would take it for its own, and not load what comes back here.
+        Path(km.connection_file).unlink(missing_ok=True)
+        self.container, self._kernel = container, container.kernel
+        info = {**container.connection, "kernel_name": km.kernel_name, "key": key}
+        self.connection_info = cast("KernelConnectionInfo", info)
         return self.connection_info
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from . import host
 from .containers import Folders
 from .environments import Environment
 from .errors import ContainerError
@@ -103,16 +103,13 @@ class Record:
     ----------
     folder
         where to keep it
+    lock
+        that of an owner who has died; None to make one
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lock: IO[bytes] | None = None) -> None:
         self._path = folder / STATE_NAME
-        # Locked before it has its name: whoever sweeps takes a lock that nobody holds for one that was left behind.
-        new = folder / "lock.new"
-        descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._lock: IO[bytes] = os.fdopen(descriptor, "r+b")
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        new.rename(folder / "lock")
+        self._lock = lock or host.hold(folder)
 
     def write(self, state: dict[str, Any]) -> None:
         """Replace what it says, so that a reader sees the old or the new and never a half."""
@@ -142,9 +139,13 @@ class RunningContainer:
         its host folders
     environment, workspace
         what runs in it, and on which folder
+    record
+        its state file, if it has one: it was started by a process that has died
     """
 
-    def __init__(self, folders: Folders, environment: Environment, workspace: Workspace) -> None:
+    def __init__(
+        self, folders: Folders, environment: Environment, workspace: Workspace, record: Record | None = None
+    ) -> None:
         self.folders = folders
         self.environment = environment
         self.workspace = workspace
@@ -156,6 +157,10 @@ class RunningContainer:
         self.kernel: Kernel | None = None
         #: Path of the notebook, if Jupyter said it.
         self.notebook = ""
+        #: How its kernel is reached: jupyter_client's connection information.
+        self.connection: dict[str, Any] = {}
+        #: The host folder that its kernel started in, as far as that is known.
+        self.cwd = workspace.root
         #: Held while a kernel is launched here, or while the container is removed.
         self.busy = threading.Lock()
         #: Whether it was started ahead and waits for its first kernel.
@@ -165,7 +170,7 @@ class RunningContainer:
         self.caveats: list[str] = []
         self._timer: threading.Timer | None = None
         self.client: SupervisorClient | None = None
-        self.record = Record(folders.state)
+        self.record = record or Record(folders.state)
 
     @property
     def alive(self) -> bool:
@@ -209,27 +214,33 @@ class RunningContainer:
         in_server
             whether a Jupyter server runs it, which would restart it if it ended unasked
         """
-        self.notebook = session
+        self.notebook, self.connection = session, connection
         self.record.write(
             {
-                "container": self.id,
                 "kernel_id": self.kernel.kernel_id if self.kernel else None,
+                "launch": self.kernel.launch if self.kernel else None,
                 "connection": connection,
                 "session": session,
                 "cwd": cwd,
                 "in_server": in_server,
                 "environment": self.environment.name,
+                "definition": self.environment.dump(),
                 "image": self.environment.image,
-                "workspace": str(self.workspace.root),
+                "image_id": self.image,
+                "created": self.created.isoformat(),
             }
         )
 
-    def close(self) -> None:
-        """Let go of all that belongs to it on this side: timer, connection, lock and folder."""
+    def leave(self) -> None:
+        """Let go of it on this side, and leave it as it is: whoever comes next may take it over."""
         self.keep()
         if self.client:
             self.client.close()
         self.record.close()
+
+    def close(self) -> None:
+        """Let go of all that belongs to it on this side: timer, connection, lock and folder."""
+        self.leave()
         shutil.rmtree(self.folders.state, ignore_errors=True)
 
     def model(self) -> dict[str, Any]:

@@ -42,6 +42,10 @@ class Settings(SingletonConfigurable):
     server_orphan_timeout = Float(
         86400.0, help="Seconds after which a container ends itself when the Jupyter server that started it has died."
     ).tag(config=True)
+    keep_kernels = Bool(
+        help="Whether kernels go on when the Jupyter server is stopped in an orderly way, as they do when it crashes: "
+        "the next server on the same folder takes them over. Without one they end after server_orphan_timeout."
+    ).tag(config=True)
     standby_timeout = Float(
         1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
     ).tag(config=True)

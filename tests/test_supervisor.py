@@ -342,7 +342,7 @@ def test_a_kernels_life(python: tuple[str, ...], pip_user: str) -> None:
         # What a person installed has its programs on PATH.
         assert value(client, "print(os.environ['PATH'])").startswith(f"{one.folder}/base/bin:")
         pid = int(value(client, "print(os.getpid())"))
-        assert owner.client.request("list")["kernels"] == [{"kernel": "k", "pid": pid}]
+        assert owner.client.request("list")["kernels"] == [{"kernel": "k", "pid": pid, "launch": 1, "ready": True}]
         client.execute("os._exit(7)")
         assert owner.event("exit", "k") == {
             "event": "exit",
@@ -422,7 +422,7 @@ def test_a_restart_takes_the_spare_and_tells_no_exit(supervisor: Local, owner: O
     assert supervisor.launch(owner)["pid"] == waiting
     assert owner.event("ready", "k")["launch"] == 2  # and no exit before it
     assert until(lambda: first not in supervisor.children(), TIMEOUT)
-    assert owner.client.request("list")["kernels"] == [{"kernel": "k", "pid": waiting}]
+    assert owner.client.request("list")["kernels"] == [{"kernel": "k", "pid": waiting, "launch": 2, "ready": True}]
 
 
 def test_a_spare_that_ended_is_replaced_at_the_launch(supervisor: Local, owner: Owner) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import socket
+import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -45,8 +47,8 @@ class SupervisorClient:
         self._closed = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.connect(str(path))
-        except OSError:
+            _connect(self._socket, path)
+        except BaseException:
             self._socket.close()
             raise
         self._thread = threading.Thread(target=self._read, name=f"tfcontainer {path.parent.name}", daemon=True)
@@ -112,8 +114,8 @@ class SupervisorClient:
             try:
                 for line in lines:
                     self._hear(json.loads(line))
-            except OSError:
-                pass  # the connection broke, which is its end as well
+            except (OSError, ValueError, KeyError):
+                pass  # the connection broke, or what answers is no supervisor of ours: that is its end as well
         with self._lock:
             self._closed = True
             pending = list(self._pending.values())
@@ -127,3 +129,18 @@ class SupervisorClient:
             self._on_event(message)
         elif answer := self._pending.get(message["id"]):
             answer.set_result(message)
+
+
+def _connect(client: socket.socket, path: Path) -> None:
+    """Connect to a socket in a folder that the container can change.
+
+    Whoever could be led from there to another one, such as the engine's, would speak to it as us. So the socket is
+    looked at before, and it is what was looked at that is connected to (proc(5), ``/proc/PID/fd``).
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise ContainerError(f"What should be the socket of the container's supervisor is none: {path}.")
+        client.connect(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)

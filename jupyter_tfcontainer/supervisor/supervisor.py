@@ -23,7 +23,8 @@ The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the 
 
 ``own``
     with ``owner``, who speaks: shown to whoever comes second, and is refused. The reply is the hello: ``protocol``,
-    ``python``, ``executable``, ``inodes``, ``devices`` (the names in ``/dev``) and ``kernels``
+    ``python``, ``executable``, ``inodes``, ``devices`` (the names in ``/dev``) and ``kernels`` (``kernel``, ``pid``,
+    ``launch``, ``ready``)
 ``launch``
     with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
     ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null. The events ``ready`` and
@@ -159,6 +160,7 @@ class Interpreter(object):
         self.kernel = None
         self.launch = None
         self.stamp = None
+        self.ready = False
         self.started = time.time()
         self.oom_kills = oom_kills()
         self.reaped = False
@@ -382,7 +384,11 @@ class Supervisor(object):
         }
 
     def kernels(self):
-        return [{"kernel": one.kernel, "pid": one.pid} for one in self.interpreters.values() if one.kernel]
+        return [
+            {"kernel": one.kernel, "pid": one.pid, "launch": one.launch, "ready": one.ready}
+            for one in self.interpreters.values()
+            if one.kernel
+        ]
 
     def find(self, kernel):
         for one in self.interpreters.values():
@@ -443,6 +449,7 @@ class Supervisor(object):
             elif message["event"] == "ready":
                 # Only now: a spare that warms up beside a starting kernel would slow it down.
                 self.warm()
+                one.ready = True
                 self.push({"event": "ready", "kernel": one.kernel, "launch": one.launch})
 
     def reap(self):

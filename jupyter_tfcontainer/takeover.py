@@ -1,0 +1,106 @@
+"""Kernels whose server has died: the next one on the same workspace takes them over, as they are."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from . import host
+from .containers import Folders
+from .engine import Engine, labels
+from .environments import Environment
+from .errors import ContainerEnded, TFContainerError
+from .running import Kernel, Record, RunningContainer, recorded
+from .supervisor.client import Message, SupervisorClient
+from .workspace import NOTEBOOKS, Workspace
+
+log = logging.getLogger(__name__)
+OnEvent = Callable[[RunningContainer, Message | None], None]
+
+
+def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent) -> dict[str, RunningContainer]:
+    """Become the owner of the containers whose Jupyter server has died, those with a kernel on a workspace.
+
+    Parameters
+    ----------
+    engine
+        where they run
+    workspace
+        the new server's
+    on_event
+        gets what their supervisors push, and None at their end
+
+    Returns
+    -------
+    dict
+        the containers, by the ids of the kernels that run in them
+    """
+    taken = {}
+    for one in engine.list(os.getuid()):
+        folder = Path(one["Labels"].get(labels.FOLDER, ""))
+        state = recorded(folder)
+        of_ours = one["Labels"].get(labels.WORKSPACE) == str(workspace.root) and state.get("in_server")
+        if not of_ours or one["State"] != "running":
+            continue
+        try:
+            if container := _adopt(one["Id"], folder, state, workspace, on_event):
+                taken[state["kernel_id"]] = container
+        except ContainerEnded as ended:
+            log.warning("%s", ended)
+            engine.remove(one["Id"])
+            shutil.rmtree(folder, ignore_errors=True)
+        except (KeyError, TypeError, OSError, TFContainerError) as error:
+            # It was started by another version of ours, or has ended this moment.
+            log.warning("The kernel in container %s could not be taken over: %s", one["Id"][:12], error)
+    return taken
+
+
+def _adopt(
+    number: str, folder: Path, state: dict[str, Any], workspace: Workspace, on_event: OnEvent
+) -> RunningContainer | None:
+    """Become the owner of a container; None where another process is."""
+    lock = host.inherit(folder)
+    if lock is None:
+        return None
+    record = Record(folder, lock)
+    try:
+        environment = Environment.load(state["definition"])
+        folders = Folders(state=folder, run=folder / "run", home=host.home_folder(environment.name))
+        container = RunningContainer(folders, environment, workspace, record)
+        container.id, container.image, container.standby = number, state["image_id"], False
+        container.created = datetime.fromisoformat(state["created"])
+        container.notebook, container.connection = state["session"], state["connection"]
+        container.cwd = workspace.root / PurePosixPath(state["cwd"]).relative_to(NOTEBOOKS)
+        container.kernel = kernel = Kernel(state["kernel_id"], state["launch"])
+        container.client = SupervisorClient(
+            folders.run / "control.sock",
+            f"process {os.getpid()} of user {os.getuid()}",
+            lambda message: on_event(container, message),
+        )
+        _recognize(container, kernel)
+    except BaseException:
+        record.close()
+        raise
+    return container
+
+
+def _recognize(container: RunningContainer, kernel: Kernel) -> None:
+    """See that the kernel is there that the record tells of."""
+    hello = container.control().hello
+    container.python = hello["python"]
+    for one in hello["kernels"]:
+        if (one["kernel"], one["launch"]) == (kernel.kernel_id, kernel.launch) and one["ready"]:
+            with suppress(ValueError):  # it has ended meanwhile, as its owner was told
+                kernel.ready.set_result(None)
+            return
+    container.control().close()
+    raise ContainerEnded(
+        f"The kernel of {container.environment.display_name} ended while no server was there to be told: "
+        f"{container.notebook or kernel.kernel_id}."
+    )
