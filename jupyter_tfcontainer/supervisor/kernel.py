@@ -146,6 +146,21 @@ def hush(app):
     app.log_connection_info = log_quietly
 
 
+def let_clients_come_back(app):
+    """Have a client that comes back under its old name take the place of the one that it was.
+
+    While a cell runs nobody looks at the sockets, so that one whose server has died still seems to be there, and
+    ZeroMQ would leave the new one without an answer for ever. ipykernel does this itself since it has a thread for its
+    control channel, which alone may touch that socket then.
+    """
+    import zmq
+
+    if hasattr(app, "control_thread") or not hasattr(zmq, "ROUTER_HANDOVER"):
+        return
+    for one in (app.shell_socket, app.stdin_socket, app.control_socket):
+        one.setsockopt(zmq.ROUTER_HANDOVER, 1)
+
+
 def native(value):
     return value if isinstance(value, str) else value.encode("utf-8")
 
@@ -190,6 +205,7 @@ def main():
     app = IPKernelApp.instance()
     hush(app)
     app.initialize(arguments)
+    let_clients_come_back(app)
     if launch["shared"]:
         share_sockets(connection)
     if launch["again"]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -79,8 +80,17 @@ class Lab:
         # It tells its address before it listens there.
         assert until(self._listens, START_SECONDS), self.log
 
+    def kill(self) -> None:
+        """End it by a crash."""
+        self._process.kill()
+        self._process.wait(STOP_SECONDS)
+        self._reader.join()
+
     def stop(self) -> None:
         """Stop it as a service manager does; it must end by itself, and well."""
+        if self._process.returncode is not None:
+            assert self._process.returncode == -signal.SIGKILL, self.log[-3000:]
+            return
         self._process.terminate()
         try:
             status = self._process.wait(STOP_SECONDS)
@@ -112,6 +122,7 @@ def lab(
     uid: int | None = None,
     engine_url: str | None = None,
     without_engine: bool = False,
+    after: Lab | None = None,
 ) -> Iterator[Lab]:
     """A server on a home's workspace, stopped afterwards.
 
@@ -125,16 +136,18 @@ def lab(
         its ``DOCKER_HOST``
     without_engine
         whether no engine is to be seen in any of the usual places
+    after
+        a server that has ended, in whose place this one comes: pages of the old find it
     """
     folder = home.root / "config" / "labconfig"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "default_setting_overrides.json").write_text(json.dumps(QUIET))
-    token = secrets.token_hex()
+    token, port = (after.token, urlsplit(after.address).port) if after else (secrets.token_hex(), 0)
     command = [
         str(Path(sys.executable).with_name("jupyter-lab")),
         "--no-browser",
         "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port=0",
+        f"--ServerApp.port={port}",
         f"--ServerApp.root_dir={home.workspace}",
         f"--IdentityProvider.token={token}",
     ]
