@@ -618,7 +618,8 @@ class ContainerManager(Settings):
         """What one of them uses at this time; None once it is gone, and while it goes."""
         try:
             return self.engine.figures(container_id)
-        except (ContainerNotFound, ContainerEnded, EngineFailed):
+        except (ContainerNotFound, ContainerEnded, EngineFailed) as error:
+            self.log.debug("No figures of container %s: %s", container_id[:12], error)
             return None
 
     def follow_logs(
