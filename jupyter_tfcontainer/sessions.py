@@ -103,7 +103,7 @@ class ServerSessions:
             whether its kernels go on: the next one needs the sessions then
         """
         if not kept:
-            shutil.rmtree(self._folder)
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.close()
 
     async def _resume(self, container: RunningContainer, kernel_id: str, session: dict[str, str] | None) -> None:
