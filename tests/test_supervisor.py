@@ -529,8 +529,8 @@ def test_no_descriptor_of_the_supervisor_is_inherited(supervisor: Local, owner: 
         supervisor.launch(owner, kernel)
         owner.event("ready", kernel)
     ours = sockets(supervisor.process.pid)
-    # Its pipe, its listener, its owner, and the spare: the kernels' channels are closed on both sides.
-    assert until(lambda: len(sockets(supervisor.process.pid)) == 4, TIMEOUT), sockets(supervisor.process.pid)
+    # Its pipe, its listener, its owner (two), and the spare: the kernels' channels are closed on both sides.
+    assert until(lambda: len(sockets(supervisor.process.pid)) == 5, TIMEOUT), sockets(supervisor.process.pid)
     # What has just been forked has them until it is a program of its own.
     assert until(lambda: not any(ours & sockets(child) for child in supervisor.children()), TIMEOUT)
 
@@ -538,11 +538,11 @@ def test_no_descriptor_of_the_supervisor_is_inherited(supervisor: Local, owner: 
 def test_descriptors_do_not_pile_up(supervisor: Local, owner: Owner) -> None:
     supervisor.launch(owner)
     owner.event("ready", "k")
-    assert until(lambda: len(sockets(supervisor.process.pid)) == 4, TIMEOUT)
+    assert until(lambda: len(sockets(supervisor.process.pid)) == 5, TIMEOUT)
     for _ in range(3):
         supervisor.launch(owner)
         owner.event("ready", "k")
-    assert until(lambda: len(sockets(supervisor.process.pid)) == 4, TIMEOUT)
+    assert until(lambda: len(sockets(supervisor.process.pid)) == 5, TIMEOUT)
 
 
 def test_a_kernel_starts_with_a_clean_slate() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -20,8 +21,13 @@ PROTOCOL = 1
 ANSWER_TIMEOUT = 30.0
 
 Message = dict[str, Any]
+# Descriptors that come at once, more than are ever sent.
+DESCRIPTORS = 4
+GONE = "The container has ended."
 # The supervisor's last word on a kernel in the container's log.
 ENDED = "[supervisor] launch {} ended"
+# The same of another program.
+PROGRAM_ENDED = "[supervisor] program {} ended"
 
 
 class SupervisorClient:
@@ -43,9 +49,10 @@ class SupervisorClient:
         self._pending: dict[int, Future[Message]] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Both before any kernel runs: later that path may lead elsewhere, as the container can write to its folder.
+        self._socket = _connect(path)
         try:
-            self._socket.connect(str(path))
+            self._descriptors = _connect(path)
         except OSError:
             self._socket.close()
             raise
@@ -59,6 +66,7 @@ class SupervisorClient:
                     f"version "
                     f"{PROTOCOL}. Shut the kernel down and start it again."
                 )
+            self._take_descriptors(self.hello["token"])
         except BaseException:
             self.close()
             raise
@@ -71,10 +79,28 @@ class SupervisorClient:
         ContainerError
             when it refuses, does not answer in time, or has gone
         """
+        answer = self.ask(op, **fields)
+        try:
+            return answer.result(ANSWER_TIMEOUT)
+        except FutureTimeoutError:
+            raise ContainerError(f"The container has not answered for {ANSWER_TIMEOUT:.0f} s.") from None
+        finally:
+            answer.cancel()
+
+    def ask(self, op: str, **fields: Any) -> Future[Message]:
+        """Ask the supervisor, and do not wait: the answer fails as :meth:`request` does.
+
+        That of ``dial`` has a ``socket``, where it is connected.
+
+        Raises
+        ------
+        ContainerError
+            when it has gone
+        """
         answer: Future[Message] = Future()
         with self._lock:
             if self._closed:
-                raise ContainerError("The container has ended.")
+                raise ContainerError(GONE)
             number = next(self._ids)
             self._pending[number] = answer
             line = json.dumps({"id": number, "op": op, **fields}).encode() + b"\n"
@@ -82,16 +108,8 @@ class SupervisorClient:
                 self._socket.sendall(line)
             except OSError as error:
                 del self._pending[number]
-                raise ContainerError("The container has ended.") from error
-        try:
-            reply = answer.result(ANSWER_TIMEOUT)
-        except FutureTimeoutError:
-            raise ContainerError(f"The container has not answered for {ANSWER_TIMEOUT:.0f} s.") from None
-        finally:
-            self._pending.pop(number, None)
-        if "error" in reply:
-            raise ContainerError(f"The container refused: {reply['error']}.")
-        return reply
+                raise ContainerError(GONE) from error
+        return answer
 
     @property
     def connected(self) -> bool:
@@ -108,7 +126,7 @@ class SupervisorClient:
             self._thread.join(ANSWER_TIMEOUT)
 
     def _read(self) -> None:
-        with self._socket, self._socket.makefile("rb") as lines:
+        with self._socket, self._descriptors, self._socket.makefile("rb") as lines:
             try:
                 for line in lines:
                     self._hear(json.loads(line))
@@ -116,14 +134,83 @@ class SupervisorClient:
                 pass  # the connection broke, which is its end as well
         with self._lock:
             self._closed = True
-            pending = list(self._pending.values())
-        for answer in pending:
-            with suppress(InvalidStateError):  # answered at the last moment
-                answer.set_result({"error": "it has ended"})
+            pending = list(self._pending)
+        for number in pending:
+            self._settle(number, {"error": "it has ended"})
         self._on_event(None)
 
     def _hear(self, message: Message) -> None:
         if "event" in message:
             self._on_event(message)
-        elif answer := self._pending.get(message["id"]):
-            answer.set_result(message)
+            return
+        if message.get("connected"):
+            message["socket"] = self._descriptor()
+        self._settle(message["id"], message)
+
+    def _settle(self, number: int, reply: Message) -> None:
+        answer = self._pending.pop(number, None)
+        try:
+            if answer is None or not answer.set_running_or_notify_cancel():
+                pass
+            elif "error" in reply:
+                answer.set_exception(ContainerError(f"The container refused: {reply['error']}."))
+            else:
+                answer.set_result(reply)
+                return
+        except InvalidStateError:
+            pass  # given up at the last moment
+        if passed := reply.get("socket"):
+            passed.close()  # nobody waits for it any more
+
+    def _take_descriptors(self, token: str) -> None:
+        """Have the second connection carry descriptors."""
+        self._descriptors.settimeout(ANSWER_TIMEOUT)
+        line = json.dumps({"op": "descriptors", "token": token}).encode() + b"\n"
+        try:
+            self._descriptors.sendall(line)
+            with self._descriptors.makefile("rb", buffering=0) as answers:
+                reply = json.loads(answers.readline() or b"{}")
+        except (OSError, ValueError) as error:
+            raise ContainerError(GONE) from error
+        if not reply.get("ok"):
+            raise ContainerError(f"The container refused: {reply.get('error', 'it gave no reason')}.")
+        self._descriptors.setblocking(False)
+
+    def _descriptor(self) -> socket.socket | None:
+        """The connection that was passed before the reply that tells of it."""
+        found: list[int] = []
+        with suppress(OSError):  # it was not
+            _, found, _, _ = socket.recv_fds(self._descriptors, 1, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        if len(found) == 1 and (passed := _tcp_socket(found[0])):
+            return passed
+        for one in found:
+            with suppress(OSError):
+                os.close(one)
+        return None
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _tcp_socket(descriptor: int) -> socket.socket | None:
+    """What was passed, if it is a TCP connection: whoever is in the container may pass anything."""
+    try:
+        passed = socket.socket(fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        if passed.family in (socket.AF_INET, socket.AF_INET6) and passed.type == socket.SOCK_STREAM:
+            passed.getpeername()
+            passed.setblocking(False)
+            return passed
+    except OSError:
+        pass  # it is not connected
+    passed.detach()
+    return None
