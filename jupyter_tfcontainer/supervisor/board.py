@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 
-from kernel import say, take_channel
+import kernel
 
 HOST = "127.0.0.1"
 # TensorBoard's own, and how many of its neighbours are tried.
@@ -75,7 +75,7 @@ def free_port():
 def tell_when_it_listens(channel, port):
     while not listens(port):
         time.sleep(INTERVAL)
-    say(channel, event="ready", port=port, known=False)
+    kernel.say(channel, event="ready", port=port, known=False)
 
 
 def find(logdir, port):
@@ -106,18 +106,19 @@ def find(logdir, port):
 
 
 def main():
-    channel = take_channel()
+    channel = kernel.take_channel()
     logdir = sys.argv[1]
-    # Our own folder, whose names are for nobody else.
+    # Our own folder and what is from there, whose names are for nobody else. (Python 2 empties a module that is held
+    # nowhere: here it is.)
     del sys.path[0], sys.modules["kernel"]
     port = known(logdir)
     if port is not None:
-        say(channel, event="ready", port=port, known=True)
+        kernel.say(channel, event="ready", port=port, known=True)
         return 0
     port = free_port()
     run = find(logdir, port)
     if run is None:
-        say(channel, event="missing")
+        kernel.say(channel, event="missing")
         return 1
     thread = threading.Thread(target=tell_when_it_listens, args=(channel, port))
     thread.daemon = True
