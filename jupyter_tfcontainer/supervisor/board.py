@@ -62,6 +62,8 @@ def free_port():
     """A port that nobody has."""
     for port in list(range(FIRST_PORT, FIRST_PORT + PORTS)) + [0]:
         sock = socket.socket()
+        # As TensorBoard has it: what is left of connections to the one before does not count.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((HOST, port))
             return sock.getsockname()[1]
