@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import itertools
 import json
 import os
@@ -178,9 +179,13 @@ class SupervisorClient:
 
     def _descriptor(self) -> socket.socket | None:
         """The connection that was passed before the reply that tells of it."""
-        found: list[int] = []
+        found = array.array("i")
+        # Not by `recv_fds`, which has no ear for flags: a process that is started meanwhile shall not get them.
         with suppress(OSError):  # it was not
-            _, found, _, _ = socket.recv_fds(self._descriptors, 1, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+            size = socket.CMSG_LEN(DESCRIPTORS * found.itemsize)
+            for level, kind, data in self._descriptors.recvmsg(1, size, socket.MSG_CMSG_CLOEXEC)[1]:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    found.frombytes(data[: len(data) - len(data) % found.itemsize])
         if len(found) == 1 and (passed := _tcp_socket(found[0])):
             return passed
         for one in found:
