@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -421,6 +423,33 @@ async def test_it_goes_while_it_is_asked(server: Server) -> None:
         assert await asyncio.wait_for(socket_.read_message(), TIMEOUT) is None
         answer = await here.fetch()
         assert (answer.code, json.loads(answer.body)["reason"]) == (404, "ContainerNotFound")
+
+
+async def command(*arguments: str) -> tuple[int, str]:
+    """How our command ends, and what it prints."""
+    program = [sys.executable, "-m", "jupyter_tfcontainer.cli", *arguments]
+    # In a thread, since this process is the server, which is asked.
+    done = await asyncio.to_thread(subprocess.run, program, check=False, text=True, capture_output=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+async def test_the_command(server: Server) -> None:
+    """It asks the server that runs the container, which alone can tell."""
+    async with place(server, MODERN, ports=[6006]) as here:
+        await here.start()
+        code, said = await command("ports", here.id[:12])
+        assert code == 0, said
+        own = server.app.connection_url.removesuffix(server.app.base_url)
+        assert [line.split() for line in said.splitlines()] == [
+            ["PORT", "LISTENS", "ADDRESS"],
+            ["6006", "no", f"{own}{here.url(port=6006)}"],
+            [str(PORT), "yes", f"{own}{here.url()}"],
+        ]
+        code, said = await command("ports", "--json", here.id)
+        assert [one["port"] for one in json.loads(said)] == [6006, PORT]
+        server.app.remove_server_info_file()
+        code, said = await command("ports", here.id)
+        assert (code, "No Jupyter server" in said) == (1, True), said
 
 
 # TensorBoard.
