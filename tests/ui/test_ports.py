@@ -15,8 +15,9 @@ from playwright.sync_api import Browser, FrameLocator, Locator, expect
 SCALAR = """
 import tensorflow as tf
 writer = tf.summary.FileWriter("training/first")
-loss = tf.Summary(value=[tf.Summary.Value(tag="the_loss", simple_value=0.25)])
-writer.add_summary(loss, 1)
+for step in range(60):
+    loss = tf.Summary(value=[tf.Summary.Value(tag="the_loss", simple_value=1 / (1 + 0.2 * step))])
+    writer.add_summary(loss, step)
 writer.close()
 print("written")
 """
@@ -72,6 +73,8 @@ def test_tensorboard_shows_what_the_notebook_wrote(panel: Panel, request: pytest
     panel.page.keyboard.press("Enter")
     shown = tab(panel, "TensorBoard · TF")
     expect(frame(shown).locator("body")).to_contain_text("the_loss", timeout=EXAMPLE)
+    frame(shown).get_by_text("the_loss").first.click()
+    expect(frame(shown).locator("svg path.line, svg .scatter-plot, svg .line-plot path").first).to_be_attached()
     # It cannot lead the page elsewhere.
     assert "allow-top-navigation" not in (shown.locator("iframe").get_attribute("sandbox") or "")
     panel.lab.picture(pictures(request.config) / "tensorboard.png")
