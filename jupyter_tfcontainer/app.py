@@ -7,10 +7,12 @@ from functools import partial
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.utils import url_path_join
 
 from . import store
 from .events import ENVIRONMENTS, KERNEL_STATE, OPERATION, SCHEMAS
 from .handlers import default_handlers
+from .handlers.base import BASE
 from .manager import ContainerManager
 from .provisioner import TFContainerProvisioner
 from .sessions import ServerSessions
@@ -28,6 +30,8 @@ class TFContainerApp(ExtensionApp):
         manager = ContainerManager.instance()
         manager.update_config(self.config)
         manager.in_server = True
+        containers = url_path_join(self._server.base_url, BASE, "containers")
+        manager.ports.proxy = f"{containers}/{{container}}/ports/{{port}}/"
         manager.listen(partial(self._emit, KERNEL_STATE))
         manager.operations.listen(self._tell_operation)
         self.settings["tfcontainer_manager"] = manager

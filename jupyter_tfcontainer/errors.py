@@ -34,7 +34,10 @@
         ├── ContainerNotFound
         ├── ContainerNameTaken      another container has the name that this one is to have
         ├── ContainerEnded          it ended before its kernel was there
+        ├── ContainerElsewhere      another process started it, and only that one can reach into it
         ├── MountMissing            the folder inside is not the folder outside
+        ├── PortClosed              nobody answers at a port of it
+        ├── TensorBoardFailed       it is not there, or it ended before it listened
         └── KernelFailed            the kernel ended before it was ready
 
 ``str()`` of an error is what a person reads in JupyterLab's dialog; ``reason`` is what a program compares.
@@ -183,6 +186,18 @@ class ContainerEnded(ContainerError):
     """The container ended before its kernel was there."""
 
 
+class ContainerElsewhere(ContainerError):
+    """Another process started the container, and only that one can reach into it."""
+
+
+class PortClosed(ContainerError):
+    """Nobody answers at a port of the container."""
+
+
+class TensorBoardFailed(ContainerError):
+    """TensorBoard is not there, or it ended before it listened."""
+
+
 class MountMissing(ContainerError):
     """The folder inside the container is not the folder outside."""
 
@@ -200,6 +215,9 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     PolicyRefused: HTTPStatus.FORBIDDEN,
     ContainerNotFound: HTTPStatus.NOT_FOUND,
     ContainerNameTaken: HTTPStatus.CONFLICT,
+    ContainerElsewhere: HTTPStatus.CONFLICT,
+    PortClosed: HTTPStatus.SERVICE_UNAVAILABLE,
+    TensorBoardFailed: HTTPStatus.CONFLICT,
     EngineFailed: HTTPStatus.BAD_GATEWAY,
     EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
     GPUError: HTTPStatus.CONFLICT,

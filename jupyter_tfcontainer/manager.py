@@ -32,6 +32,7 @@ from .engine import Engine, candidates, connect, labels
 from .engine.execs import Exec
 from .environments import Environment
 from .errors import (
+    ContainerElsewhere,
     ContainerEnded,
     ContainerError,
     ContainerNotFound,
@@ -46,6 +47,7 @@ from .image_manager import ImageManager
 from .images import Images, check_reference
 from .operations import Operations
 from .policy import Machine
+from .ports import PROXY_VARIABLE, Ports
 from .running import Exit, Kernel, RunningContainer, recorded
 from .settings import Settings
 from .starter import LOG_LINES, Starter, last_lines
@@ -71,6 +73,8 @@ class ContainerManager(Settings):
         self.operations = Operations(self.log)
         #: What is asked of images.
         self.images = ImageManager(self)
+        #: Programs in containers that are reached at ports.
+        self.ports = Ports(self)
         self._lock = threading.RLock()
         self._starter: Starter | None = None
         self._containers: dict[str, RunningContainer] = {}
@@ -253,6 +257,26 @@ class ContainerManager(Settings):
         with self._lock:
             return self._taken_over.pop(kernel_id, None)
 
+    def own(self, container_id: str) -> RunningContainer:
+        """A container of this process, which runs.
+
+        Raises
+        ------
+        ContainerNotFound, ContainerElsewhere, ContainerEnded
+            with what to do
+        """
+        with self._lock:
+            container = self._containers.get(container_id)
+        if container is None:
+            name = self.get(container_id)["environment"]
+            raise ContainerElsewhere(
+                f"Another program on {self.engine.facts.host} started the container of {name}, and only that one can "
+                f"reach into it. Ask there, or run the notebook here."
+            )
+        if not container.alive:
+            raise ContainerEnded(f"The container does not run on {self.engine.facts.host} any more.")
+        return container
+
     def connection(self, container: RunningContainer, key: str, signature_scheme: str) -> dict[str, Any]:
         """Connection information for a kernel, as seen from this side."""
         return _connection(str(container.folders.run / "k"), key, signature_scheme)
@@ -404,6 +428,8 @@ class ContainerManager(Settings):
             path = Path(session)
             inside = container.workspace.inside(path.parent.resolve() / path.name)
             inner["JPY_SESSION_NAME"] = str(inside) if inside else session
+        if (proxy := self.ports.proxy_variable(container)) and PROXY_VARIABLE not in container.environment.env:
+            inner.setdefault(PROXY_VARIABLE, proxy)
         return inner
 
     def _kernel_failed(self, container: RunningContainer, kernel: Kernel, how: Exit | None) -> KernelFailed:
@@ -419,12 +445,14 @@ class ContainerManager(Settings):
 
     def _heard(self, container: RunningContainer, message: Message | None) -> None:
         kernel = container.kernel
+        if message is None or "program" in message:
+            container.heard(message)
         if message is None:
             if kernel and not kernel.exited.done():
                 self._ended(container, kernel, Exit("container"))
             elif not container.removed:
                 self._expire(container, RESTART_GRACE)
-        elif kernel is None or message.get("launch") != kernel.launch:
+        elif "program" in message or kernel is None or message.get("launch") != kernel.launch:
             return  # of a kernel that has been replaced
         elif message["event"] == "ready":
             kernel.ready.set_result(None)

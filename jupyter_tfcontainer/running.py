@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -94,6 +95,32 @@ class Kernel:
             self.ready.set_exception(ContainerError("The kernel ended before it was ready."))
 
 
+class Program:
+    """A program of ours beside the kernels.
+
+    Parameters
+    ----------
+    number
+        by which its events are told from those of others
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        #: The first thing that it says; cancelled when it ends without a word.
+        self.said: Future[Message] = Future()
+        #: Whether it has ended.
+        self.ended = False
+
+    def hear(self, message: Message | None) -> None:
+        """Note what it says, and its end; None is that of its container."""
+        if message and message["event"] != "exit":
+            with suppress(InvalidStateError):
+                self.said.set_result(message)
+        else:
+            self.ended = True
+            self.said.cancel()
+
+
 class Record:
     """The state file of a container: which kernel it has, for whoever takes it over.
 
@@ -168,6 +195,11 @@ class RunningContainer:
         self.removed = False
         #: What is to be said of the environment on this machine, though it runs.
         self.caveats: list[str] = []
+        #: Held while TensorBoard is started here, and those that were, by their folders of logs.
+        self.boards_lock = threading.Lock()
+        self.boards: dict[str, Program] = {}
+        self._programs: dict[int, Program] = {}
+        self._numbers = itertools.count(1)
         self._timer: threading.Timer | None = None
         self.client: SupervisorClient | None = None
         self.record = record or Record(folders.state)
@@ -199,6 +231,31 @@ class RunningContainer:
         if self.client is None:
             raise ContainerError("The container is still starting.")
         return self.client
+
+    def run(self, program: str, arguments: list[str], cwd: str) -> Program:
+        """Start a program of ours in it.
+
+        Parameters
+        ----------
+        program
+            the name of its file
+        arguments
+            what it is called with
+        cwd
+            where it starts, inside
+        """
+        started = Program(next(self._numbers))
+        self._programs[started.number] = started
+        self.control().request("run", program=program, number=started.number, arguments=arguments, cwd=cwd)
+        return started
+
+    def heard(self, message: Message | None) -> None:
+        """Pass on what a program says, or None, the end of all."""
+        if message is None:
+            for program in list(self._programs.values()):
+                program.hear(None)
+        elif program_ := self._programs.get(message["program"]):
+            program_.hear(message)
 
     def note(self, connection: dict[str, Any], session: str, cwd: str, *, in_server: bool) -> None:
         """Write down what taking over this container needs, and whoever comes to have a look.

@@ -17,9 +17,18 @@ from jupyter_tfcontainer.handlers import default_handlers
 from jupyter_tfcontainer.manager import ContainerManager
 
 # What stands for the groups of the handlers' patterns. A new kind of group has to be added here.
-GROUPS = {r"([0-9a-f]{64})": 64 * "0", r"([0-9a-f]{16})": 16 * "0", r"([\w.-]+)": "tf"}
+GROUPS = {
+    r"([0-9a-f]{64})": 64 * "0",
+    r"([0-9a-f]{16})": 16 * "0",
+    r"([\w.-]+)": "tf",
+    r"([1-9]\d{0,4})": "6006",
+    "(.*)": "data",
+}
 # As Jupyter maps them (jupyter_server.auth.utils).
-ACTIONS = {"get": "read", "head": "read", "post": "write", "put": "write", "patch": "write", "delete": "write"}
+ACTIONS = {
+    **dict.fromkeys(("get", "head", "options"), "read"),
+    **dict.fromkeys(("post", "put", "patch", "delete"), "write"),
+}
 
 
 def verbs(handler: type[RequestHandler]) -> list[str]:
@@ -93,13 +102,18 @@ def test_every_route_has_verbs() -> None:
     """What is looked at below is all there is."""
     assert len(default_handlers) >= 7
     assert all(verbs(handler) for _, handler in default_handlers)
-    assert {verb for verb, _ in VERBS} == {"get", "post", "patch", "delete"}
+    assert {verb for verb, _ in VERBS} == {*ACTIONS}
 
 
 @EVERY
 async def test_without_a_token(ask: Ask, verb: str, path: str) -> None:
     answer = await ask(verb, path)
-    assert answer.code == 403
+    if path.endswith("/ports/6006/data") and verb in ("get", "head"):
+        # A person opens these in a tab of a browser, and is led to the login.
+        assert answer.code == 302
+        assert "/login?next=" in answer.headers["Location"]
+    else:
+        assert answer.code == 403
 
 
 @EVERY
@@ -111,7 +125,7 @@ async def test_the_authorizer_decides(
     assert guarded == [(ACTIONS[verb], "tfcontainer")]
 
 
-@pytest.mark.parametrize(("verb", "path"), [(verb, path) for verb, path in VERBS if verb != "get"])
+@pytest.mark.parametrize(("verb", "path"), [one for one in VERBS if ACTIONS[one[0]] == "write"])
 async def test_a_page_elsewhere_cannot_use_the_login(
     ask: Ask, jp_auth_header: dict[str, str], verb: str, path: str
 ) -> None:

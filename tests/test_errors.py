@@ -45,7 +45,10 @@ STATUS = {
     "ContainerNotFound": 404,
     "ContainerNameTaken": 409,
     "ContainerEnded": 500,
+    "ContainerElsewhere": 409,
     "MountMissing": 500,
+    "PortClosed": 503,
+    "TensorBoardFailed": 409,
     "KernelFailed": 500,
 }
 

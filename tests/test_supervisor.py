@@ -529,8 +529,8 @@ def test_no_descriptor_of_the_supervisor_is_inherited(supervisor: Local, owner: 
         supervisor.launch(owner, kernel)
         owner.event("ready", kernel)
     ours = sockets(supervisor.process.pid)
-    # Its pipe, its listener, its owner, and the spare: the kernels' channels are closed on both sides.
-    assert until(lambda: len(sockets(supervisor.process.pid)) == 4, TIMEOUT), sockets(supervisor.process.pid)
+    # Its pipe, its listener, its owner (two), and the spare: the kernels' channels are closed on both sides.
+    assert until(lambda: len(sockets(supervisor.process.pid)) == 5, TIMEOUT), sockets(supervisor.process.pid)
     # What has just been forked has them until it is a program of its own.
     assert until(lambda: not any(ours & sockets(child) for child in supervisor.children()), TIMEOUT)
 
@@ -538,11 +538,11 @@ def test_no_descriptor_of_the_supervisor_is_inherited(supervisor: Local, owner: 
 def test_descriptors_do_not_pile_up(supervisor: Local, owner: Owner) -> None:
     supervisor.launch(owner)
     owner.event("ready", "k")
-    assert until(lambda: len(sockets(supervisor.process.pid)) == 4, TIMEOUT)
+    assert until(lambda: len(sockets(supervisor.process.pid)) == 5, TIMEOUT)
     for _ in range(3):
         supervisor.launch(owner)
         owner.event("ready", "k")
-    assert until(lambda: len(sockets(supervisor.process.pid)) == 4, TIMEOUT)
+    assert until(lambda: len(sockets(supervisor.process.pid)) == 5, TIMEOUT)
 
 
 def test_a_kernel_starts_with_a_clean_slate() -> None:
@@ -722,3 +722,131 @@ def test_no_interpreter_has_ipykernel(tmp_path: Path) -> None:
 def test_no_python_at_all(tmp_path: Path) -> None:
     done = start(tmp_path, programs(tmp_path))
     assert (done.returncode, done.stderr) == (86, "no ipykernel in this image; looked in: (no Python at all)\n")
+
+
+# Ports.
+
+
+@contextmanager
+def answering(family: socket.AddressFamily, host: str) -> Iterator[socket.socket]:
+    """Somebody who listens."""
+    with socket.create_server((host, 0), family=family) as listener:
+        listener.settimeout(TIMEOUT)
+        yield listener
+
+
+def dialled(owner: Owner, port: int) -> Message:
+    """What comes of a connection."""
+    return owner.client.ask("dial", port=port).result(TIMEOUT)
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_a_port_is_dialled(supervisor: Local, owner: Owner, family: socket.AddressFamily, host: str) -> None:
+    with answering(family, host) as listener:
+        port = listener.getsockname()[1]
+        assert port in owner.client.request("ports")["ports"]
+        reply = dialled(owner, port)
+        there, _ = listener.accept()
+        with there, reply["socket"] as here:
+            assert here.family == family
+            assert not os.get_inheritable(here.fileno())
+            here.setblocking(True)
+            here.sendall(b"x")
+            assert there.recv(10) == b"x"
+    reply = dialled(owner, port)
+    assert (reply["connected"], reply["problem"]) == (False, "Connection refused")
+    with pytest.raises(ContainerError, match="OverflowError"):
+        dialled(owner, 70000)
+
+
+def test_connections_go_to_whom_they_are_for(supervisor: Local, owner: Owner) -> None:
+    """Also where they are made in another order than they were asked for."""
+    with answering(socket.AF_INET, "127.0.0.1") as one, answering(socket.AF_INET6, "::1") as two:
+        ports = [(one if number % 3 else two).getsockname()[1] for number in range(60)]
+        asked = [owner.client.ask("dial", port=port) for port in ports]
+        replies = [answer.result(TIMEOUT)["socket"] for answer in asked]
+        assert [reply.getpeername()[1] for reply in replies] == ports
+        for reply in replies:
+            reply.close()
+
+
+def test_nobody_else_gets_connections(supervisor: Local, owner: Owner) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(str(supervisor.control))
+        for message in ({"op": "dial", "port": 1}, {"op": "descriptors", "token": "guessed"}, {"op": "ports"}):
+            other.sendall(json.dumps(message).encode() + b"\n")
+            assert b"not the owner" in other.recv(1000)
+
+
+class Impostor:
+    """A supervisor that passes whatever it likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "impostor.sock"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen(2)
+        self.passes: list[int] = []
+        self.go = threading.Event()
+        self.go.set()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        control, descriptors = self._listener.accept()[0], self._listener.accept()[0]
+        with control, descriptors, control.makefile("rb") as lines, self._listener:
+            for line in lines:
+                message = json.loads(line)
+                reply: Message = {"id": message["id"], "ok": True, "protocol": 1, "token": "t"}
+                if message["op"] == "own":
+                    control.sendall(json.dumps(reply).encode() + b"\n")
+                    descriptors.recv(1000)
+                    descriptors.sendall(b'{"ok": true}\n')
+                    continue
+                self.go.wait(TIMEOUT)
+                if self.passes:
+                    socket.send_fds(descriptors, [b"."], self.passes)
+                control.sendall(json.dumps({**reply, "connected": True}).encode() + b"\n")
+
+    def join(self) -> None:
+        """Wait for its end."""
+        self._thread.join(TIMEOUT)
+
+
+def test_what_is_no_connection_is_not_taken(tmp_path: Path) -> None:
+    """A container could pass a file, or a way to something else than its ports."""
+    impostor = Impostor(tmp_path)
+    client = SupervisorClient(impostor.path, "a test", lambda _: None)
+    try:
+        with (
+            Path("/etc/hostname").open("rb") as file,
+            socket.socket(socket.AF_UNIX) as local_one,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+            socket.socket() as unconnected,
+            answering(socket.AF_INET, "127.0.0.1") as listener,
+            socket.create_connection(listener.getsockname()) as good,
+        ):
+            before = sockets(os.getpid())
+            for passed in (file, local_one, datagrams, unconnected, listener):
+                impostor.passes = [passed.fileno()]
+                assert client.ask("dial", port=1).result(TIMEOUT)["socket"] is None
+            impostor.passes = [good.fileno(), good.fileno()]
+            assert client.ask("dial", port=1).result(TIMEOUT)["socket"] is None
+            impostor.passes = []
+            assert client.ask("dial", port=1).result(TIMEOUT)["socket"] is None
+            assert sockets(os.getpid()) == before
+            impostor.passes = [good.fileno()]
+            taken = client.ask("dial", port=1).result(TIMEOUT)["socket"]
+            with taken:
+                assert taken.getpeername() == listener.getsockname()
+            # Nobody waits for this one any more.
+            fds = psutil.Process().num_fds()
+            impostor.go.clear()
+            given_up = client.ask("dial", port=1)
+            assert given_up.cancel()
+            impostor.go.set()
+            client.ask("dial", port=1).result(TIMEOUT)["socket"].close()
+            assert psutil.Process().num_fds() == fds
+    finally:
+        client.close()
+        impostor.join()

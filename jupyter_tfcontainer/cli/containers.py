@@ -1,4 +1,4 @@
-"""Containers: ``ps``, ``logs``, ``stop``."""
+"""Containers: ``ps``, ``logs``, ``ports``, ``stop``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import ssl
 import sys
 import urllib.request
 from typing import Any
+from urllib.parse import urljoin
 
 from jupyter_server.serverapp import list_running_servers
 
@@ -42,6 +43,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     logs.add_argument("--tail", metavar="N", type=_lines, default=TAIL, help=f"last lines to print (default: {TAIL})")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the container ends, or Ctrl-C")
     logs.set_defaults(run=_logs)
+
+    ports = commands.add_parser(
+        "ports",
+        help="list the ports of a container",
+        description="List the ports of a container at which programs listen, and those that its environment declares; "
+        "each with its address at the Jupyter server that runs the container's kernel. Only that server leads there.",
+    )
+    ports.add_argument("container", metavar="CONTAINER", help=CONTAINER)
+    ports.add_argument("--json", action="store_true", help="print JSON")
+    ports.set_defaults(run=_ports)
 
     stop = commands.add_parser(
         "stop",
@@ -124,6 +135,39 @@ def _logs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _ports(arguments: argparse.Namespace) -> int:
+    model = find(arguments.container, ContainerManager.instance().list())
+    found = _ports_there(model)
+    if arguments.json:
+        dump(found)
+    elif not found:
+        complain("Nobody listens in that container, and its environment declares no ports.")
+    else:
+        rows = [(str(one["port"]), "yes" if one["listening"] else "no", one["url"]) for one in found]
+        table(("PORT", "LISTENS", "ADDRESS"), rows)
+    return 0
+
+
+def _ports_there(model: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the Jupyter server that runs a container says of its ports.
+
+    Raises
+    ------
+    ContainerError
+        when no server does
+    """
+    for server in list_running_servers():
+        try:
+            found = _ask(server, "GET", f"{model['id']}/ports")
+        except (OSError, ValueError):
+            continue  # it is another's, or the server has gone
+        return [{**one, "url": urljoin(server["url"], one["url"])} for one in found]
+    raise ContainerError(
+        f"No Jupyter server that `jupyter server list` shows runs the container {model['id'][:ID_LENGTH]} "
+        f"({model['environment']}), and only such a one leads to its ports."
+    )
+
+
 def _stop(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
     models = manager.list()
@@ -183,7 +227,7 @@ def _stop_there(pid: int, model: dict[str, Any]) -> str:
     )
 
 
-def _ask(server: dict[str, Any], method: str, container: str) -> dict[str, Any]:
+def _ask(server: dict[str, Any], method: str, container: str) -> Any:
     request = urllib.request.Request(  # noqa: S310 - a server's own word where it is
         f"{server['url']}api/tfcontainer/containers/{container}",
         method=method,
@@ -195,4 +239,4 @@ def _ask(server: dict[str, Any], method: str, container: str) -> dict[str, Any]:
     unnamed.verify_mode = ssl.CERT_NONE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unnamed))
     with opener.open(request, timeout=SHUTDOWN) as answer:
-        return dict(json.loads(answer.read() or "{}"))
+        return json.loads(answer.read() or "{}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jupyter_server.base.handlers import APIHandler
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
 from ..errors import TFContainerError
@@ -16,8 +16,8 @@ AUTH_RESOURCE = "tfcontainer"
 BASE = r"/api/tfcontainer"
 
 
-class TFContainerAPIHandler(APIHandler):
-    """A handler that answers our errors with their status and sentence.
+class TFContainerHandler(JupyterHandler):
+    """A handler that answers our errors with their status.
 
     Its verbs are decorated in the leaf classes: ``authorized`` keeps the resource of the class that it is first called
     on.
@@ -30,6 +30,24 @@ class TFContainerAPIHandler(APIHandler):
         """The manager of this process."""
         manager: ContainerManager = self.settings["tfcontainer_manager"]
         return manager
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer an error; ours have a status of their own."""
+        error = kwargs.get("exc_info", (None, None))[1]
+        if isinstance(error, TFContainerError):
+            status_code = error.status
+        super().send_error(status_code, **kwargs)
+
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """Log an exception; of ours the sentence says it all."""
+        if isinstance(error, TFContainerError):
+            self.log.warning("%s", error)
+        else:
+            super().log_exception(kind, error, trace)
+
+
+class TFContainerAPIHandler(TFContainerHandler, APIHandler):
+    """A handler whose answers are models, errors included."""
 
     def body(self, **fields: type) -> dict[str, Any]:
         """The request's JSON object.
@@ -53,20 +71,6 @@ class TFContainerAPIHandler(APIHandler):
                     400, f"The body of the request must have the field {name}, of type {kind.__name__}."
                 )
         return body
-
-    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Answer an error; ours have a status of their own."""
-        error = kwargs.get("exc_info", (None, None))[1]
-        if isinstance(error, TFContainerError):
-            status_code = error.status
-        super().send_error(status_code, **kwargs)
-
-    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
-        """Log an exception; of ours the sentence says it all."""
-        if isinstance(error, TFContainerError):
-            self.log.warning("%s", error)
-        else:
-            super().log_exception(kind, error, trace)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write an error as a model."""

@@ -242,13 +242,13 @@ class ContainerRestartHandler(TFContainerAPIHandler):
         self.finish(container.model())
 
 
-_CONTAINER_ID = r"([0-9a-f]{64})"
+CONTAINER_ID = r"([0-9a-f]{64})"
 
 default_handlers = [
     (rf"{BASE}/containers", ContainersHandler),
     (rf"{BASE}/containers/stats", ContainerStatsHandler),
-    (rf"{BASE}/containers/{_CONTAINER_ID}", ContainerHandler),
-    (rf"{BASE}/containers/{_CONTAINER_ID}/logs", ContainerLogsHandler),
-    (rf"{BASE}/containers/{_CONTAINER_ID}/restart-fresh", ContainerRestartHandler),
-    (rf"{BASE}/containers/{_CONTAINER_ID}/terminals", ContainerTerminalsHandler),
+    (rf"{BASE}/containers/{CONTAINER_ID}", ContainerHandler),
+    (rf"{BASE}/containers/{CONTAINER_ID}/logs", ContainerLogsHandler),
+    (rf"{BASE}/containers/{CONTAINER_ID}/restart-fresh", ContainerRestartHandler),
+    (rf"{BASE}/containers/{CONTAINER_ID}/terminals", ContainerTerminalsHandler),
 ]

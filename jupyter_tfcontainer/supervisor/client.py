@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import itertools
 import json
 import os
@@ -22,8 +23,13 @@ PROTOCOL = 1
 ANSWER_TIMEOUT = 30.0
 
 Message = dict[str, Any]
+# Descriptors that come at once, more than are ever sent.
+DESCRIPTORS = 4
+GONE = "The container has ended."
 # The supervisor's last word on a kernel in the container's log.
 ENDED = "[supervisor] launch {} ended"
+# The same of another program.
+PROGRAM_ENDED = "[supervisor] program {} ended"
 
 
 class SupervisorClient:
@@ -45,9 +51,10 @@ class SupervisorClient:
         self._pending: dict[int, Future[Message]] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Both now: no connection is made for a request, since what runs in the container can change what it leads to.
+        self._socket = _connect(path)
         try:
-            _connect(self._socket, path)
+            self._descriptors = _connect(path)
         except BaseException:
             self._socket.close()
             raise
@@ -61,6 +68,7 @@ class SupervisorClient:
                     f"version "
                     f"{PROTOCOL}. Shut the kernel down and start it again."
                 )
+            self._take_descriptors(self.hello["token"])
         except BaseException:
             self.close()
             raise
@@ -73,10 +81,28 @@ class SupervisorClient:
         ContainerError
             when it refuses, does not answer in time, or has gone
         """
+        answer = self.ask(op, **fields)
+        try:
+            return answer.result(ANSWER_TIMEOUT)
+        except FutureTimeoutError:
+            raise ContainerError(f"The container has not answered for {ANSWER_TIMEOUT:.0f} s.") from None
+        finally:
+            answer.cancel()
+
+    def ask(self, op: str, **fields: Any) -> Future[Message]:
+        """Ask the supervisor, and do not wait: the answer fails as :meth:`request` does.
+
+        That of ``dial`` has a ``socket``, where it is connected.
+
+        Raises
+        ------
+        ContainerError
+            when it has gone
+        """
         answer: Future[Message] = Future()
         with self._lock:
             if self._closed:
-                raise ContainerError("The container has ended.")
+                raise ContainerError(GONE)
             number = next(self._ids)
             self._pending[number] = answer
             line = json.dumps({"id": number, "op": op, **fields}).encode() + b"\n"
@@ -84,16 +110,8 @@ class SupervisorClient:
                 self._socket.sendall(line)
             except OSError as error:
                 del self._pending[number]
-                raise ContainerError("The container has ended.") from error
-        try:
-            reply = answer.result(ANSWER_TIMEOUT)
-        except FutureTimeoutError:
-            raise ContainerError(f"The container has not answered for {ANSWER_TIMEOUT:.0f} s.") from None
-        finally:
-            self._pending.pop(number, None)
-        if "error" in reply:
-            raise ContainerError(f"The container refused: {reply['error']}.")
-        return reply
+                raise ContainerError(GONE) from error
+        return answer
 
     @property
     def connected(self) -> bool:
@@ -110,7 +128,7 @@ class SupervisorClient:
             self._thread.join(ANSWER_TIMEOUT)
 
     def _read(self) -> None:
-        with self._socket, self._socket.makefile("rb") as lines:
+        with self._socket, self._descriptors, self._socket.makefile("rb") as lines:
             try:
                 for line in lines:
                     self._hear(json.loads(line))
@@ -118,29 +136,98 @@ class SupervisorClient:
                 pass  # the connection broke, or what answers is no supervisor of ours: that is its end as well
         with self._lock:
             self._closed = True
-            pending = list(self._pending.values())
-        for answer in pending:
-            with suppress(InvalidStateError):  # answered at the last moment
-                answer.set_result({"error": "it has ended"})
+            pending = list(self._pending)
+        for number in pending:
+            self._settle(number, {"error": "it has ended"})
         self._on_event(None)
 
     def _hear(self, message: Message) -> None:
         if "event" in message:
             self._on_event(message)
-        elif answer := self._pending.get(message["id"]):
-            answer.set_result(message)
+            return
+        if message.get("connected"):
+            message["socket"] = self._descriptor()
+        self._settle(message["id"], message)
+
+    def _settle(self, number: int, reply: Message) -> None:
+        answer = self._pending.pop(number, None)
+        try:
+            if answer is None or not answer.set_running_or_notify_cancel():
+                pass
+            elif "error" in reply:
+                answer.set_exception(ContainerError(f"The container refused: {reply['error']}."))
+            else:
+                answer.set_result(reply)
+                return
+        except InvalidStateError:
+            pass  # given up at the last moment
+        if passed := reply.get("socket"):
+            passed.close()  # nobody waits for it any more
+
+    def _take_descriptors(self, token: str) -> None:
+        """Have the second connection carry descriptors."""
+        self._descriptors.settimeout(ANSWER_TIMEOUT)
+        line = json.dumps({"op": "descriptors", "token": token}).encode() + b"\n"
+        try:
+            self._descriptors.sendall(line)
+            with self._descriptors.makefile("rb", buffering=0) as answers:
+                reply = json.loads(answers.readline() or b"{}")
+        except (OSError, ValueError) as error:
+            raise ContainerError(GONE) from error
+        if not reply.get("ok"):
+            raise ContainerError(f"The container refused: {reply.get('error', 'it gave no reason')}.")
+        self._descriptors.setblocking(False)
+
+    def _descriptor(self) -> socket.socket | None:
+        """The connection that was passed before the reply that tells of it."""
+        found = array.array("i")
+        # Not by `recv_fds`, which has no ear for flags: a process that is started meanwhile shall not get them.
+        with suppress(OSError):  # it was not
+            size = socket.CMSG_LEN(DESCRIPTORS * found.itemsize)
+            for level, kind, data in self._descriptors.recvmsg(1, size, socket.MSG_CMSG_CLOEXEC)[1]:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    found.frombytes(data[: len(data) - len(data) % found.itemsize])
+        if len(found) == 1 and (passed := _tcp_socket(found[0])):
+            return passed
+        for one in found:
+            with suppress(OSError):
+                os.close(one)
+        return None
 
 
-def _connect(client: socket.socket, path: Path) -> None:
+def _connect(path: Path) -> socket.socket:
     """Connect to a socket in a folder that the container can change.
 
     Whoever could be led from there to another one, such as the engine's, would speak to it as us. So the socket is
     looked at before, and it is what was looked at that is connected to (proc(5), ``/proc/PID/fd``).
     """
-    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            raise ContainerError(f"What should be the socket of the container's supervisor is none: {path}.")
-        client.connect(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                raise ContainerError(f"What should be the socket of the container's supervisor is none: {path}.")
+            connection.connect(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _tcp_socket(descriptor: int) -> socket.socket | None:
+    """What was passed, if it is a TCP connection: whoever is in the container may pass anything."""
+    try:
+        passed = socket.socket(fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        if passed.family in (socket.AF_INET, socket.AF_INET6) and passed.type == socket.SOCK_STREAM:
+            passed.getpeername()
+            passed.setblocking(False)
+            return passed
+    except OSError:
+        pass  # it is not connected
+    passed.detach()
+    return None

@@ -23,16 +23,27 @@ The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the 
 
 ``own``
     with ``owner``, who speaks: shown to whoever comes second, and is refused. The reply is the hello: ``protocol``,
-    ``python``, ``executable``, ``inodes``, ``devices`` (the names in ``/dev``) and ``kernels`` (``kernel``, ``pid``,
-    ``launch``, ``ready``)
+    ``python``, ``executable``, ``inodes``, ``devices`` (the names in ``/dev``), ``kernels`` (``kernel``, ``pid``,
+    ``launch``, ``ready``) and ``token``
+``descriptors``
+    with that ``token``, on a further connection: it carries nothing else from then on, but one byte with each
+    descriptor that is passed
 ``launch``
     with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
     ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null. The events ``ready`` and
     ``exit`` (``code``, ``signal``, ``oom``) follow
 ``signal``
-    with ``kernel`` and ``signum``
+    with ``signum``, and ``kernel`` or ``program``
 ``list``
     the reply has ``kernels``
+``ports``
+    the reply has ``ports``, at which somebody listens who can be reached from inside
+``dial``
+    with ``port``: connects to it. The reply has ``connected``, and where that is false ``problem``; where it is true
+    the connection has been passed before
+``run``
+    with ``program``, the name of one of ours; ``number``, which its events give back; ``arguments``, a list; ``cwd``.
+    What it says is pushed, with ``program``, its number; and so is its ``exit`` (``code``, ``signal``)
 ``stop``
     ends kernels and container
 """
@@ -41,12 +52,15 @@ import errno
 import fcntl
 import json
 import os
+import re
 import resource
 import select
 import signal
 import socket
+import struct
 import sys
 import time
+from binascii import hexlify
 
 PROTOCOL = 1
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -54,13 +68,23 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TERM_TIMEOUT = 3.0
 # Variables that may differ between the spare and the launch: they are read when asked for, not when the interpreter or
 # a library starts.
-LATE = ("JPY_SESSION_NAME",)
+LATE = ("JPY_SESSION_NAME", "TENSORBOARD_PROXY_URL")
 LATE_PREFIX = "KERNEL_"
 # File systems stamp with the clock of the last timer tick, which may lie this many seconds back (1/HZ, at most 10 ms).
 CLOCK_TICK = 0.02
 # Python 2.7 closes every possible descriptor one by one at each subprocess (0.29 us each): a limit of 10^9 means
 # minutes. Set here and not by the engine, which may not be allowed to set any.
 OPEN_FILES = 65536
+# How long a port may take to accept a connection, in seconds, and how many connections may be under way: `select` knows
+# no descriptor above 1023.
+DIAL_TIMEOUT = 10.0
+DIALS = 256
+# Programs of ours that run beside kernels.
+PROGRAMS = ("board.py",)
+# The state of a socket that listens in /proc/net/tcp (<net/tcp_states.h>).
+TCP_LISTEN = "0A"
+# socket.SOL_SOCKET messages that carry descriptors (unix(7)).
+SCM_RIGHTS = 1
 # The kernel is a likelier victim of the out-of-memory killer than the supervisor, which has to tell the tale.
 OOM_SCORE_ADJ = 500
 
@@ -95,6 +119,66 @@ def oom_kills():
         except (IOError, OSError):
             continue
     return 0
+
+
+def address(packed):
+    """An address as /proc/net/tcp writes it: 32 bits at a time, in this machine's order of bytes."""
+    return "".join("%08X" % one for one in struct.unpack("=%dI" % (len(packed) // 4), packed))
+
+
+# Where somebody listens whom a connection to 127.0.0.1 or ::1 reaches.
+REACHED = {
+    address(socket.inet_pton(family, name))
+    for family, name in (
+        (socket.AF_INET, "0.0.0.0"),  # noqa: S104
+        (socket.AF_INET, "127.0.0.1"),
+        (socket.AF_INET6, "::"),
+        (socket.AF_INET6, "::1"),
+        (socket.AF_INET6, "::ffff:127.0.0.1"),
+        (socket.AF_INET6, "::ffff:0.0.0.0"),
+    )
+}
+
+
+def listening():
+    """The ports at which somebody in this container listens, each with the inode number of a socket."""
+    found = []
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(path) as table:
+                rows = table.readlines()[1:]
+        except (IOError, OSError):
+            continue  # there is no such protocol here
+        for row in rows:
+            fields = row.split()
+            host, _, port = fields[1].partition(":")
+            if fields[3] == TCP_LISTEN and host in REACHED:
+                found.append((int(port, 16), fields[9]))
+    return found
+
+
+def sockets(pid):
+    """The inode numbers of the sockets that a process has."""
+    found = set()
+    folder = "/proc/%d/fd" % pid
+    try:
+        for name in os.listdir(folder):
+            match = re.match(r"socket:\[(\d+)\]$", os.readlink(os.path.join(folder, name)))
+            if match:
+                found.add(match.group(1))
+    except OSError:
+        pass  # it has ended
+    return found
+
+
+def send_descriptor(sock, descriptor):
+    """Pass a descriptor on, with one byte."""
+    if hasattr(sock, "sendmsg"):
+        sock.sendmsg([b"."], [(socket.SOL_SOCKET, SCM_RIGHTS, struct.pack("i", descriptor))])
+    else:
+        from _multiprocessing import sendfd  # Python 2.7 has it for this
+
+        sendfd(sock.fileno(), descriptor)
 
 
 def modified(path):
@@ -152,22 +236,18 @@ class Lines(object):
         self.sock.close()
 
 
-class Interpreter(object):
-    """A Python process that is a spare, and later a kernel; leader of its own session and process group."""
+class Child(object):
+    """A Python process with a program of ours; leader of its own session and process group.
 
-    def __init__(self, environ, preload):
-        self.environ = environ
-        self.kernel = None
-        self.launch = None
-        self.stamp = None
-        self.ready = False
-        self.started = time.time()
-        self.oom_kills = oom_kills()
+    Its standard input is a socket to us.
+    """
+
+    def __init__(self, environ, program, arguments, cwd=None):
         self.reaped = False
         ours, theirs = socket.socketpair()
         close_on_exec(theirs.fileno())  # its copy as standard input stays
         self.channel = Lines(ours)
-        command = [sys.executable, os.path.join(HERE, "kernel.py"), json.dumps(preload)]
+        command = [sys.executable, os.path.join(HERE, program)] + arguments
         self.pid = os.fork()
         if self.pid == 0:
             try:
@@ -180,12 +260,51 @@ class Interpreter(object):
                     signal.pthread_sigmask(signal.SIG_SETMASK, [])
                 with open("/proc/self/oom_score_adj", "w") as score:
                     score.write(str(OOM_SCORE_ADJ))
+                if cwd is not None:
+                    os.chdir(cwd)
                 os.execve(sys.executable, command, environ)
             except BaseException as error:
-                log("cannot start %s: %s" % (sys.executable, error))
+                log("cannot start %s: %s" % (program, error))
             finally:
                 os._exit(127)
         theirs.close()
+
+    def kill(self, signum):
+        try:
+            os.killpg(self.pid, signum)
+        except OSError as error:
+            if error.errno != errno.ESRCH:
+                raise
+            if not self.reaped:
+                os.kill(self.pid, signum)  # it has hardly begun, and leads no group yet
+
+
+class Program(Child):
+    """Something that runs beside the kernels."""
+
+    def __init__(self, environ, message):
+        name = message["program"]
+        if name not in PROGRAMS:
+            raise ValueError("no program %s" % name)
+        arguments = [text(one) for one in message["arguments"]]
+        Child.__init__(self, environ, name, arguments, text(message["cwd"]))
+        self.number = message["number"]
+
+
+class Interpreter(Child):
+    """A Python process that is a spare, and later a kernel."""
+
+    def __init__(self, environ, preload):
+        self.environ = environ
+        self.kernel = None
+        self.launch = None
+        self.stamp = None
+        self.ready = False
+        # Its own sockets: those that it has before anything of the person's runs.
+        self.own = set()
+        self.started = time.time()
+        self.oom_kills = oom_kills()
+        Child.__init__(self, environ, "kernel.py", [json.dumps(preload)])
 
     def fits(self, environ):
         """Whether this spare is what a new interpreter would be.
@@ -199,14 +318,54 @@ class Interpreter(object):
         # A folder that changed after the interpreter was started may have been read before the change.
         return all(modified(path) == at and (at is None or at < self.started - CLOCK_TICK) for path, at in self.stamp)
 
-    def kill(self, signum):
-        try:
-            os.killpg(self.pid, signum)
-        except OSError as error:
-            if error.errno != errno.ESRCH:
-                raise
-            if not self.reaped:
-                os.kill(self.pid, signum)  # it has hardly begun, and leads no group yet
+
+class Dial(object):
+    """A connection to a port in this container that is being made for a client."""
+
+    def __init__(self, client, message):
+        self.client = client
+        self.id = message.get("id")
+        self.port = message["port"]
+        self.deadline = time.time() + DIAL_TIMEOUT
+        self.addresses = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+        self.sock = None
+        self.problem = ""
+
+    def fileno(self):
+        return self.sock.fileno()
+
+    def advance(self):
+        """Whether it is still being made: at the next address, where one has failed."""
+        while self.addresses:
+            family, host = self.addresses.pop(0)
+            try:
+                self.sock = socket.socket(family, socket.SOCK_STREAM)
+            except (IOError, OSError):
+                continue  # there is no IPv6 here
+            close_on_exec(self.sock.fileno())
+            self.sock.setblocking(False)
+            code = self.sock.connect_ex((host, self.port))
+            if code in (0, errno.EINPROGRESS):
+                return True
+            self.fail(os.strerror(code))
+        return False
+
+    def failed(self):
+        """Whether the connection, of which there is news, could not be made."""
+        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.fail(os.strerror(code))
+        return bool(code)
+
+    def fail(self, problem):
+        # That nobody listens at the last address says nothing of the first.
+        self.problem = self.problem or problem
+        self.close()
+
+    def close(self):
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
 
 
 def is_late(name):
@@ -225,6 +384,20 @@ class Supervisor(object):
         self.owner_name = ""
         self.clients = []
         self.interpreters = {}
+        self.programs = {}
+        self.dials = []
+        # The connection that carries descriptors, and what its client shows to be the owner's.
+        self.descriptors = None
+        self.token = hexlify(os.urandom(16)).decode("ascii")
+        self.requests = {
+            "launch": self.launch,
+            "signal": self.send_signal,
+            "list": lambda _: {"ok": True, "kernels": self.kernels()},
+            "ports": lambda _: {"ok": True, "ports": self.ports()},
+            "dial": self.dial,
+            "run": self.run_program,
+            "stop": self.stop_asked,
+        }
         self.spare = None
         self.stopping = None
         self.launched = set()
@@ -251,11 +424,12 @@ class Supervisor(object):
         self.warm()
         # The line that the other side waits for on the container's output.
         log("ready: Python %s" % sys.version.split()[0])
-        while self.interpreters or self.stopping is None:
-            channels = [one.channel for one in self.interpreters.values() if one.channel]
+        while self.interpreters or self.programs or self.stopping is None:
+            children = list(self.interpreters.values()) + list(self.programs.values())
+            channels = [one.channel for one in children if one.channel]
             lines = self.clients + channels
             readers = [self.wake_read, self.listener] + lines
-            writers = [one for one in lines if one.outgoing]
+            writers = [one for one in lines if one.outgoing] + self.dials
             try:
                 readable, writable, _ = select.select(readers, writers, [], self.patience())
             except (OSError, IOError, select.error) as error:
@@ -263,7 +437,10 @@ class Supervisor(object):
                     raise
                 continue
             for one in writable:
-                one.flush()
+                if isinstance(one, Dial):
+                    self.hear_dial(one)
+                else:
+                    one.flush()
             for one in readable:
                 self.hear(one, channels)
             self.reap()
@@ -278,7 +455,7 @@ class Supervisor(object):
         elif one is self.listener:
             self.clients.append(Lines(self.listener.accept()[0]))
         elif one in channels:
-            self.hear_interpreter(one)
+            self.hear_child(one)
         elif one in self.clients:
             self.hear_client(one)
 
@@ -290,14 +467,18 @@ class Supervisor(object):
 
     def patience(self):
         """Seconds until something has to happen by itself, or None."""
+        moments = [one.deadline for one in self.dials]
         if self.stopping is not None:
-            return max(0.0, self.stopping - time.time())
-        if self.owner is None:
-            return max(0.0, self.orphan_since + self.config["orphan_timeout"] - time.time())
-        return None
+            moments.append(self.stopping)
+        elif self.owner is None:
+            moments.append(self.orphan_since + self.config["orphan_timeout"])
+        return max(0.0, min(moments) - time.time()) if moments else None
 
     def check_clock(self):
         now = time.time()
+        for one in [one for one in self.dials if now >= one.deadline]:
+            one.fail(os.strerror(errno.ETIMEDOUT))
+            self.end_dial(one)
         if self.stopping is not None:
             if now >= self.stopping:
                 self.kill_all(signal.SIGKILL)
@@ -312,7 +493,7 @@ class Supervisor(object):
             self.kill_all(signal.SIGTERM)
 
     def kill_all(self, signum):
-        for one in self.interpreters.values():
+        for one in list(self.interpreters.values()) + list(self.programs.values()):
             one.kill(signum)
 
     def warm(self):
@@ -330,37 +511,39 @@ class Supervisor(object):
         if messages is None:
             self.clients.remove(client)
             client.close()
+            if client is self.descriptors:
+                self.descriptors = None
             if client is self.owner:
                 self.owner = None
                 self.orphan_since = time.time()
+                for one in self.dials:
+                    one.close()
+                self.dials = []
             return
         for message in messages:
             try:
                 reply = self.answer(client, message)
             except Exception as error:
                 reply = {"error": "%s: %s" % (type(error).__name__, error)}
-            reply["id"] = message.get("id")
-            client.send(reply)
+            if reply is not None:
+                reply["id"] = message.get("id")
+                client.send(reply)
 
     def answer(self, client, message):
+        """The reply to a request, or None where it comes later."""
         op = message["op"]
         if op == "own":
             return self.own(client, message)
+        if op == "descriptors":
+            if self.owner is None or message["token"] != self.token:
+                return {"error": "not the owner of this container"}
+            self.descriptors = client
+            return {"ok": True}
         if client is not self.owner:
             return {"error": "not the owner of this container"}
-        if op == "launch":
-            return self.launch(message)
-        if op == "signal":
-            one = self.find(message["kernel"])
-            if one is not None:
-                one.kill(message["signum"])
-            return {"ok": True, "found": one is not None}
-        if op == "list":
-            return {"ok": True, "kernels": self.kernels()}
-        if op == "stop":
-            self.stop("asked by the owner")
-            return {"ok": True}
-        return {"error": "unknown request %s" % op}
+        if op not in self.requests:
+            return {"error": "unknown request %s" % op}
+        return self.requests[op](message)
 
     def own(self, client, message):
         if self.owner not in (None, client):
@@ -381,6 +564,7 @@ class Supervisor(object):
             "inodes": inodes,
             "devices": os.listdir("/dev"),
             "kernels": self.kernels(),
+            "token": self.token,
         }
 
     def kernels(self):
@@ -395,6 +579,19 @@ class Supervisor(object):
             if one.kernel == kernel:
                 return one
         return None
+
+    def send_signal(self, message):
+        if "program" in message:
+            one = next((each for each in self.programs.values() if each.number == message["program"]), None)
+        else:
+            one = self.find(message["kernel"])
+        if one is not None:
+            one.kill(message["signum"])
+        return {"ok": True, "found": one is not None}
+
+    def stop_asked(self, _):
+        self.stop("asked by the owner")
+        return {"ok": True}
 
     def launch(self, message):
         if self.stopping is not None:
@@ -434,10 +631,54 @@ class Supervisor(object):
         )
         return {"ok": True, "pid": spare.pid}
 
-    # What interpreters say and how they end.
+    def ports(self):
+        own = sockets(self.spare.pid) if self.spare is not None else set()
+        for one in self.interpreters.values():
+            own |= one.own
+        return sorted({port for port, inode in listening() if inode not in own})
 
-    def hear_interpreter(self, channel):
-        one = next(one for one in self.interpreters.values() if one.channel is channel)
+    def dial(self, message):
+        if self.descriptors is None:
+            return {"error": "there is no connection for descriptors"}
+        if len(self.dials) >= DIALS:
+            return {"error": "%d connections to ports are being made already" % DIALS}
+        one = Dial(self.owner, message)
+        if one.advance():
+            self.dials.append(one)
+            return None
+        return {"ok": True, "connected": False, "problem": one.problem}
+
+    def hear_dial(self, one):
+        if one in self.dials and not (one.failed() and one.advance()):
+            self.end_dial(one)
+
+    def end_dial(self, one):
+        self.dials.remove(one)
+        if one.sock is not None:
+            try:
+                # Before the reply: whoever reads that finds it.
+                send_descriptor(self.descriptors.sock, one.sock.fileno())
+            except Exception as error:
+                one.fail("%s: %s" % (type(error).__name__, error))
+        connected = one.sock is not None
+        one.close()
+        one.client.send({"id": one.id, "ok": True, "connected": connected, "problem": one.problem})
+
+    def run_program(self, message):
+        if self.stopping is not None:
+            return {"error": "the container is ending"}
+        one = Program(self.environ, message)
+        self.programs[one.pid] = one
+        return {"ok": True, "pid": one.pid}
+
+    # What interpreters and programs say and how they end.
+
+    def hear_child(self, channel):
+        children = list(self.interpreters.values()) + list(self.programs.values())
+        one = next(one for one in children if one.channel is channel)
+        if isinstance(one, Program):
+            self.hear_program(one)
+            return
         messages = channel.receive()
         if messages is None:
             channel.close()
@@ -450,7 +691,20 @@ class Supervisor(object):
                 # Only now: a spare that warms up beside a starting kernel would slow it down.
                 self.warm()
                 one.ready = True
+                one.own = sockets(one.pid)
                 self.push({"event": "ready", "kernel": one.kernel, "launch": one.launch})
+
+    def hear_program(self, one):
+        try:
+            messages = one.channel.receive()
+        except ValueError:
+            messages = None  # not our protocol
+        if messages is None:
+            one.channel.close()
+            one.channel = None
+            return
+        for message in messages:
+            self.push(dict(message, program=one.number))
 
     def reap(self):
         while True:
@@ -462,32 +716,42 @@ class Supervisor(object):
                 raise
             if pid == 0:
                 return
-            one = self.interpreters.pop(pid, None)
+            one = self.interpreters.pop(pid, None) or self.programs.pop(pid, None)
             if one is None:
                 continue  # an orphan of some kernel that became our child
             one.reaped = True
-            one.kill(signal.SIGKILL)  # what the kernel left in its process group
+            one.kill(signal.SIGKILL)  # what it left in its process group
+            if isinstance(one, Program) and one.channel:
+                self.hear_program(one)  # its last words
             if one.channel:
                 one.channel.close()
-            if one is self.spare:
-                self.spare = None
-                if self.stopping is None:
-                    log("the spare ended with status %d; the next launch starts a new interpreter" % status)
-            if one.kernel:
-                killed = os.WIFSIGNALED(status)
-                # The other side reads the container's log up to here: all that the kernel printed comes before.
-                log("launch %d ended" % one.launch)
-                self.push(
-                    {
-                        "event": "exit",
-                        "kernel": one.kernel,
-                        "launch": one.launch,
-                        "code": None if killed else os.WEXITSTATUS(status),
-                        "signal": os.WTERMSIG(status) if killed else None,
-                        "oom": killed and oom_kills() > one.oom_kills,
-                    }
-                )
-                self.warm()
+            killed = os.WIFSIGNALED(status)
+            code, signum = None if killed else os.WEXITSTATUS(status), os.WTERMSIG(status) if killed else None
+            if isinstance(one, Program):
+                log("program %d ended" % one.number)
+                self.push({"event": "exit", "program": one.number, "code": code, "signal": signum})
+            else:
+                self.interpreter_ended(one, status, code, signum)
+
+    def interpreter_ended(self, one, status, code, signum):
+        if one is self.spare:
+            self.spare = None
+            if self.stopping is None:
+                log("the spare ended with status %d; the next launch starts a new interpreter" % status)
+        if one.kernel:
+            # The other side reads the container's log up to here: all that the kernel printed comes before.
+            log("launch %d ended" % one.launch)
+            self.push(
+                {
+                    "event": "exit",
+                    "kernel": one.kernel,
+                    "launch": one.launch,
+                    "code": code,
+                    "signal": signum,
+                    "oom": signum is not None and oom_kills() > one.oom_kills,
+                }
+            )
+            self.warm()
 
     def push(self, event):
         if self.owner is not None:

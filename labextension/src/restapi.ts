@@ -103,6 +103,16 @@ export class RestAPI {
     return (await this._post<{ name: string }>(`containers/${id}/terminals`, { root })).name;
   }
 
+  /** The ports that a container's environment declares, and those at which somebody listens. */
+  ports(id: string): Promise<IPort[]> {
+    return this._ask(`containers/${id}/ports`);
+  }
+
+  /** Have TensorBoard run in a container, and wait until it listens. */
+  tensorBoard(id: string, logdir: string): Promise<{ port: number; url: string }> {
+    return this._post(`containers/${id}/tensorboard`, { logdir });
+  }
+
   /** Start a container that the next kernel of its environment takes. */
   startAhead(environment: string): Promise<IContainer> {
     return this._post('containers', { environment });
@@ -324,6 +334,13 @@ export interface IContainer {
   created: string;
   kernel: { id: string; ready: boolean } | null;
   state: 'running' | 'standby' | 'idle' | 'elsewhere' | 'ended';
+}
+
+export interface IPort {
+  port: number;
+  declared: boolean;
+  listening: boolean;
+  url: string;
 }
 
 export interface IStats {

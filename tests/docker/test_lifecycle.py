@@ -14,6 +14,7 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 from kernels import TIMEOUT, kernel, run, value
 
 from jupyter_tfcontainer.errors import WorkspaceRefused
+from jupyter_tfcontainer.manager import ContainerManager
 from jupyter_tfcontainer.provisioner import TFContainerProvisioner
 
 IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
@@ -181,3 +182,21 @@ def test_jupyters_own_folder_is_no_workspace(home: Home, below: bool) -> None:
     name = home.add("tf", LEGACY)
     with pytest.raises(WorkspaceRefused, match="Start JupyterLab on another folder"), kernel(name, cwd=str(folder)):
         pass
+
+
+@IMAGES
+def test_a_program_on_localhost_is_reached(home: Home, image: str) -> None:
+    """Through a connection that is made inside and handed out, whatever the engine does with networks."""
+    with kernel(home.add("tf", image)) as (manager, client):
+        code = "import socket; listener = socket.socket(); listener.bind(('127.0.0.1', 0)); listener.listen(1)"
+        port = int(value(client, f"{code}; print(listener.getsockname()[1])"))
+        assert isinstance(manager.provisioner, TFContainerProvisioner)
+        ports, container = ContainerManager.instance().ports, manager.provisioner.running.id
+        assert [one["port"] for one in ports.list(container)] == [port]
+        with closing(ports.dial(container, port).result(TIMEOUT)["socket"]) as reached:
+            reached.settimeout(TIMEOUT)
+            reached.sendall(b"from outside")
+            assert value(client, "there = listener.accept()[0]; print(there.recv(100).decode())") == "from outside"
+            value(client, "there.sendall(b'from inside'); listener.close()")
+            assert reached.recv(100) == b"from inside"
+        assert ports.dial(container, port).result(TIMEOUT)["problem"] == "Connection refused"

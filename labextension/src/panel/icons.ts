@@ -30,3 +30,23 @@ export const logIcon = new LabIcon({
   <path class="jp-icon3" fill="#616161" d="M4 5h16v2H4zm0 4h10v2H4zm0 4h16v2H4zm0 4h7v2H4z"/>
 </svg>`
 });
+
+/** TensorBoard: a curve that falls. */
+export const boardIcon = new LabIcon({
+  name: 'jupyter-tfcontainer:board',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3" fill="#616161">
+    <path d="M3 3h2v16h16v2H3z"/>
+    <path d="M7 5h2c.6 5.6 3.5 9 11 10v2C11.5 16 7.6 12 7 5z"/>
+  </g>
+</svg>`
+});
+
+/** A port. */
+export const portIcon = new LabIcon({
+  name: 'jupyter-tfcontainer:port',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <path class="jp-icon3" fill="#616161" fill-rule="evenodd"
+    d="M3 4h18v16H3zm2 2v12h3v-4h2v4h4v-4h2v4h3V6z"/>
+</svg>`
+});

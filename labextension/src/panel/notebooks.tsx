@@ -15,6 +15,7 @@ import type { IContainer } from '../restapi';
 import { CommandIDs } from './commands';
 import { containersIcon } from './icons';
 import type { PanelModel } from './model';
+import { PortCommandIDs } from './ports';
 
 /** The kernel provisioner that our kernelspecs name. */
 const PROVISIONER = 'tfcontainer-provisioner';
@@ -65,7 +66,7 @@ function isOurs(panel: NotebookPanel, { app }: INotebooksOptions): boolean {
 }
 
 /** The container of a notebook. */
-function containerOf(panel: NotebookPanel, model: PanelModel): IContainer | undefined {
+export function containerOf(panel: NotebookPanel, model: PanelModel): IContainer | undefined {
   const kernel = panel.sessionContext.session?.kernel?.id;
   return kernel === undefined
     ? undefined
@@ -111,6 +112,8 @@ function openMenu(node: HTMLElement, { id }: IContainer, { app }: INotebooksOpti
     CommandIDs.openTerminal,
     CommandIDs.openRootTerminal,
     CommandIDs.showLog,
+    PortCommandIDs.tensorBoard,
+    PortCommandIDs.ports,
     CommandIDs.restartFresh,
     CommandIDs.saveAsImage
   ]) {

@@ -17,6 +17,7 @@ import { upload } from './documents';
 import { containersIcon } from './icons';
 import { PanelModel } from './model';
 import { addToNotebooks } from './notebooks';
+import { Ports } from './ports';
 import { PullNotifications } from './pulls';
 import { ContainersPanel } from './panel';
 
@@ -149,6 +150,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
         }
       }
     });
+    new Ports({ app, api, model, notebooks, palette, restorer, trans });
     if (notebooks) {
       addToNotebooks({ app, model, notebooks, statusBar, trans });
     }

@@ -12,6 +12,7 @@ import type { Figures } from './figures';
 import { Graph } from './graph';
 import { logIcon } from './icons';
 import type { PanelModel } from './model';
+import { PortCommandIDs } from './ports';
 import { Dot, IconButton, menuItems, MoreButton, type Tone } from './parts';
 
 export interface IRunningProps extends IListProps {
@@ -73,6 +74,8 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
       CommandIDs.openTerminal,
       CommandIDs.openRootTerminal,
       CommandIDs.showLog,
+      PortCommandIDs.tensorBoard,
+      PortCommandIDs.ports,
       CommandIDs.saveAsImage,
       CommandIDs.copyId,
       null,
