@@ -185,11 +185,10 @@ def _containers(pynvml: Any, handles: list[Any]) -> dict[str, int | None] | None
 
 
 def _processes(pynvml: Any, handle: Any) -> list[Any] | None:
-    # Drivers before 510 lack the third version. Bindings of their age know one function only, without a number.
-    name = "nvmlDeviceGetComputeRunningProcesses"
-    known = [getattr(pynvml, f"{name}{version}", None) for version in ("_v3", "_v2")]
-    for function in filter(None, known if any(known) else [getattr(pynvml, name)]):
-        processes: list[Any] | None = _told(pynvml, function, handle)
+    # Drivers before 510 lack the third version of the question, and so do bindings of their age.
+    for version in ("_v3", "_v2"):
+        function = getattr(pynvml, f"nvmlDeviceGetComputeRunningProcesses{version}", None)
+        processes: list[Any] | None = _told(pynvml, function, handle) if function else None
         if processes is not None:
             return processes
     return None

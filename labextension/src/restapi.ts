@@ -14,6 +14,11 @@ export class RestAPI {
     return this._ask('machine');
   }
 
+  /** What each card does at this time. */
+  cards(): Promise<ICardUse[]> {
+    return this._ask('machine/cards');
+  }
+
   catalog(): Promise<ICatalog> {
     return this._ask('catalog');
   }
@@ -220,6 +225,16 @@ export interface ICard {
   memory: number;
 }
 
+/** What the driver does not tell is null. */
+export interface ICardUse {
+  uuid: string;
+  /** In bytes, whoever uses them. */
+  memory: number | null;
+  memory_total: number | null;
+  /** From 0 to 1. */
+  utilization: number | null;
+}
+
 export interface IMachine {
   architecture: string;
   /** Null where that is not known. */
@@ -337,6 +352,8 @@ export interface IStats {
   /** In processors. */
   cpu_limit: number | null;
   pids: number;
+  /** On all cards; null where that is not known, and where it was given none. */
+  gpu_memory: number | null;
 }
 
 export interface IEngineImage {

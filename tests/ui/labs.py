@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,7 @@ def lab(
     uid: int | None = None,
     engine_url: str | None = None,
     without_engine: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Lab]:
     """A server on a home's workspace, stopped afterwards.
 
@@ -125,6 +126,8 @@ def lab(
         its ``DOCKER_HOST``
     without_engine
         whether no engine is to be seen in any of the usual places
+    variables
+        what else is in its environment
     """
     folder = home.root / "config" / "labconfig"
     folder.mkdir()
@@ -146,11 +149,11 @@ def lab(
             os.chown(path, uid, uid)
     if without_engine:
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", HIDE_ENGINE, "sh", *command]
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "DOCKER"))}
-    variables.update(home.variables())
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "DOCKER"))}
+    env.update({**home.variables(), **(variables or {})})
     if engine_url:
-        variables["DOCKER_HOST"] = engine_url
-    process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+        env["DOCKER_HOST"] = engine_url
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     server = Lab(home, process, token)
     try:
         server.wait()

@@ -27,7 +27,7 @@ import type { PanelModel } from './model';
 import { Running } from './running';
 
 /** How much of the height each section gets at first. */
-const SIZES = [0.16, 0.36, 0.3, 0.18];
+const SIZES = [0.19, 0.34, 0.3, 0.17];
 
 export interface IPanelOptions {
   model: PanelModel;
@@ -119,6 +119,10 @@ export class ContainersPanel extends SidePanel {
       <UseSignal signal={this._model.changed}>{() => render()}</UseSignal>
     );
     body.addClass('jp-tfcontainer-SectionBody');
+    // It may have to be scrolled, and need not have anything to press.
+    body.node.tabIndex = 0;
+    body.node.setAttribute('role', 'group');
+    body.node.setAttribute('aria-label', label);
     section.addWidget(body);
     this.addWidget(section);
     return section;
