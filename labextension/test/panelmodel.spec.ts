@@ -48,6 +48,7 @@ function image(id: string): IEngineImage {
     size: 1,
     created: '',
     origin: 'pulled',
+    parent: null,
     used_by: { environments: ['tf'], containers: [] },
     inside: null,
     freeable: false
