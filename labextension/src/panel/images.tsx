@@ -127,7 +127,7 @@ export function Progress(props: {
         ? { value: 1 }
         : progress?.phase === 'building'
           ? { value: progress.layers_done, max: progress.layers }
-        : {};
+          : {};
   return (
     <>
       <progress aria-label={text || message} {...known} />
