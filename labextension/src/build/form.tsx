@@ -33,6 +33,10 @@ export class BuildForm extends ReactWidget implements Dialog.IBodyWidget<IBuildF
   protected override onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
     this._enable();
+    // The dialog would focus its button, which cannot be pressed yet: no key would reach it.
+    void this.renderPromise?.then(() => {
+      this.node.querySelector<HTMLElement>('input:checked')?.focus();
+    });
   }
 
   protected override render(): React.JSX.Element {

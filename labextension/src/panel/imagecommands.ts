@@ -26,9 +26,16 @@ export interface IImageCommandOptions {
   showLog: (operation: string) => Promise<void>;
 }
 
-/** Whether an image has to be prepared before a kernel runs in it, as far as that is known. */
-export function lacksKernel({ inside, origin }: IEngineImage): boolean {
-  return inside !== null && !inside.ipykernel && origin !== 'prepared';
+/** Whether an image has no ipykernel, and there is none yet that was made of it and has. */
+export function lacksKernel(image: IEngineImage, images: readonly IEngineImage[]): boolean {
+  return (
+    image.inside !== null &&
+    !image.inside.ipykernel &&
+    !images.some(
+      ({ origin, parent }) =>
+        origin === 'prepared' && parent !== null && image.references.includes(parent)
+    )
+  );
 }
 
 /** Add the commands that make images, and read and write them. */
@@ -92,7 +99,7 @@ export function addImageCommands(options: IImageCommandOptions): void {
     trans.__('The image could not be prepared'),
     ({ references: [reference = ''] }) => api.prepare(reference),
     // Where nobody has looked into it yet, the server does.
-    image => image.inside === null || lacksKernel(image)
+    ({ inside }) => !inside?.ipykernel
   );
   addOn(
     ImageCommandIDs.save,

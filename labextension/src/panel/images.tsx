@@ -170,7 +170,7 @@ export function progressText(
 }
 
 function Row(props: IRunningProps & { image: IEngineImage }): React.JSX.Element {
-  const { image, trans, commands, texts } = props;
+  const { image, model, trans, commands, texts } = props;
   const name = imageName(image, trans);
   const args = { image: image.id };
   return (
@@ -209,7 +209,7 @@ function Row(props: IRunningProps & { image: IEngineImage }): React.JSX.Element 
         {[bytes(image.size, texts.locale), origin(image, trans), ...inside(image)].join(' · ')}
       </p>
       <p className="jp-tfcontainer-Secondary">{use(image, props)}</p>
-      {lacksKernel(image) && image.references.length > 0 && (
+      {image.references.length > 0 && lacksKernel(image, model.images ?? []) && (
         <button
           className="jp-tfcontainer-Link"
           type="button"

@@ -103,8 +103,15 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     };
     const showLog = async (options: Omit<ILogOptions, 'trans'>) => {
       const { LogPanel } = await import('./logview');
-      if (![...app.shell.widgets('main')].some(each => each.id === options.id)) {
-        app.shell.add(new LogPanel({ ...options, trans }), 'main', { mode: 'split-bottom' });
+      const logs = [...app.shell.widgets('main')].filter(each => each.id.startsWith(logId('')));
+      if (!logs.some(each => each.id === options.id)) {
+        // Beside the others, if there are any.
+        const ref = logs.at(-1)?.id;
+        app.shell.add(
+          new LogPanel({ ...options, trans }),
+          'main',
+          ref === undefined ? { mode: 'split-bottom' } : { mode: 'tab-after', ref }
+        );
       }
       app.shell.activateById(options.id);
     };
