@@ -59,10 +59,9 @@ export class ImageDialogs {
     }
   }
 
-  /** Read the images in a file of the workspace. */
+  /** Read the images in files of the workspace. */
   async load(): Promise<void> {
-    const path = await this._pick();
-    if (path) {
+    for (const path of await this._pick()) {
       await this._options.api.loadArchive(path);
     }
   }
@@ -81,13 +80,13 @@ export class ImageDialogs {
     }
   }
 
-  private async _pick(): Promise<string | null> {
+  private async _pick(): Promise<string[]> {
     const { browser, contents, translator, trans } = this._options;
     const title = trans.__('Load Images from an Archive');
     if (!browser) {
       const label = trans.__('Path of the file in the workspace');
       const { value } = await InputDialog.getText({ title, label, okLabel: trans.__('Load') });
-      return value?.trim() ?? null;
+      return value?.trim() ? [value.trim()] : [];
     }
     const { button, value } = await FileDialog.getOpenFiles({
       title,
@@ -97,10 +96,9 @@ export class ImageDialogs {
       filter: ({ name, type }) => (type === 'directory' || ARCHIVE.test(name) ? {} : null),
       translator
     });
-    const [file] = value ?? [];
-    return button.accept && file && file.type !== 'directory'
-      ? contents.localPath(file.path)
-      : null;
+    // Where nothing was picked, it is the folder.
+    const files = (button.accept && value ? value : []).filter(each => each.type !== 'directory');
+    return files.map(each => contents.localPath(each.path));
   }
 
   /** The path of a file in the folder that the person is in. */
