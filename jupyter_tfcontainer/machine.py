@@ -118,6 +118,19 @@ def _nvidia() -> tuple[str | None, tuple[Card, ...], str | None]:
             pynvml.nvmlShutdown()
 
 
+def driver() -> Any:
+    """NVIDIA's bindings, for who asks more of the driver, and calls ``nvmlShutdown`` in the end; None without one."""
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        _initialise(pynvml)
+    except pynvml.NVMLError:
+        return None
+    return pynvml
+
+
 def _initialise(pynvml: Any) -> None:
     try:
         pynvml.nvmlInit()
@@ -136,7 +149,7 @@ def _ask(pynvml: Any) -> tuple[str | None, tuple[Card, ...], str | None]:
     cards: list[Card] = []
     problems: list[str] = []
     try:
-        driver = _text(pynvml.nvmlSystemGetDriverVersion())
+        driver = text(pynvml.nvmlSystemGetDriverVersion())
         count = pynvml.nvmlDeviceGetCount()
     except pynvml.NVMLError as error:
         driver = driver or _loaded()
@@ -154,14 +167,14 @@ def _card(pynvml: Any, index: int) -> Card:
     card = pynvml.nvmlDeviceGetHandleByIndex(index)
     return Card(
         index=index,
-        uuid=_text(pynvml.nvmlDeviceGetUUID(card)),
-        name=_text(pynvml.nvmlDeviceGetName(card)),
+        uuid=text(pynvml.nvmlDeviceGetUUID(card)),
+        name=text(pynvml.nvmlDeviceGetName(card)),
         compute_capability=pynvml.nvmlDeviceGetCudaComputeCapability(card),
         memory=pynvml.nvmlDeviceGetMemoryInfo(card).total,
     )
 
 
-def _text(value: str | bytes) -> str:
+def text(value: str | bytes) -> str:
     """Text of NVML's: bytes from bindings before 11.515."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 

@@ -27,8 +27,9 @@ from . import (
     takeover,
     workspace,
 )
+from .cards import Cards, Use
 from .containers import Folders, blame
-from .engine import Engine, candidates, connect, labels
+from .engine import Engine, candidates, connect, gpu, labels
 from .engine.execs import Exec
 from .environments import Environment
 from .errors import (
@@ -75,6 +76,8 @@ class ContainerManager(Settings):
         self.images = ImageManager(self)
         #: Programs in containers that are reached at ports.
         self.ports = Ports(self)
+        #: What the cards of this machine do.
+        self.cards = Cards()
         self._lock = threading.RLock()
         self._starter: Starter | None = None
         self._containers: dict[str, RunningContainer] = {}
@@ -575,6 +578,7 @@ class ContainerManager(Settings):
         if starter:
             starter.cancel()
         self.operations.close()
+        self.cards.close()
         self.threads.finish_starts()
         with self._lock:
             running = list(self._containers.values())
@@ -642,13 +646,24 @@ class ContainerManager(Settings):
         """The ids of the containers of this user that run."""
         return [one["Id"] for one in self.engine.list(os.getuid()) if one["State"] == "running"]
 
-    def figures(self, container_id: str) -> dict[str, Any] | None:
-        """What one of them uses at this time; None once it is gone, and while it goes."""
+    def figures(self, container_id: str, use: Use) -> dict[str, Any] | None:
+        """What one of them uses at this time; None once it is gone, and while it goes.
+
+        Parameters
+        ----------
+        container_id
+            which container
+        use
+            what the cards do at this time
+        """
         try:
-            return self.engine.figures(container_id)
+            described = self.engine.inspect(container_id)
+            figures = self.engine.figures(described)
         except (ContainerNotFound, ContainerEnded, EngineFailed) as error:
             self.log.debug("No figures of container %s: %s", container_id[:12], error)
             return None
+        pid, has_gpu = described["State"]["Pid"], gpu.is_given(described["Config"].get("Env") or [])
+        return {**figures, "gpu_memory": use.memory(container_id, pid, has_gpu=has_gpu)}
 
     def follow_logs(
         self, container_id: str, tail: int, opened: Callable[[Callable[[], None]], None] = lambda _: None

@@ -261,7 +261,7 @@ class Operation:
                 "message": self.message,
                 "reason": self.reason,
                 "progress": self._progress_model(),
-                **({"log": list(self._log)} if log else {}),
+                **({"log": list(self._log), "lines": self._said} if log else {}),
                 "started": self.started.isoformat(),
                 "ended": self.ended.isoformat() if self.ended else None,
                 "result": {"image": result.image, "reference": result.reference, "environment": result.environment}

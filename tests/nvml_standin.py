@@ -60,9 +60,15 @@ class StandIn:
     description: Path
 
     def describe(
-        self, driver: str, cards: Iterable[Card] = (), failures: Iterable[tuple[str, int] | tuple[str, int, int]] = ()
+        self,
+        driver: str,
+        cards: Iterable[Card] = (),
+        failures: Iterable[tuple[str, int] | tuple[str, int, int]] = (),
+        *,
+        uses: Iterable[tuple[int, int, int]] = (),
+        processes: Iterable[tuple[int, int, int]] = (),
     ) -> None:
-        """Say what the machine has, from its next question on.
+        """Say what the machine has and does, from its next question on.
 
         Parameters
         ----------
@@ -72,13 +78,21 @@ class StandIn:
             in order, whatever their indices are
         failures
             each a function, the error (``nvmlReturn_t``) it shall return and, if it is one card's only, its index
+        uses
+            each a card's index, bytes of its memory that are in use, and per cent of the time that it computes
+        processes
+            each a card's index, a process, and bytes that it has there, -1 where the driver does not know
         """
         lines = [f"driver {driver}"]
         for card in cards:
             major, minor = card.compute_capability
             lines.append(f"card {major} {minor} {card.memory} {card.uuid} {card.name}")
-        lines += ["fail " + " ".join(map(str, failure)) for failure in failures]
-        self.description.write_text("\n".join(lines) + "\n")
+        for word, each in (("use", uses), ("process", processes), ("fail", failures)):
+            lines += [f"{word} " + " ".join(map(str, one)) for one in each]
+        # It may be read while it is written.
+        new = self.description.with_name(f"{self.description.name}.new")
+        new.write_text("\n".join(lines) + "\n")
+        new.replace(self.description)
 
     @property
     def variables(self) -> dict[str, str]:

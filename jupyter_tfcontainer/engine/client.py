@@ -287,21 +287,25 @@ class Engine:
         with self._door():
             return cast("Model", self._api.inspect_container(container))
 
-    def figures(self, container: str) -> Model:
+    def figures(self, container: Model) -> Model:
         """What a container that runs uses at this time.
+
+        Parameters
+        ----------
+        container
+            what :meth:`inspect` told of it
 
         Raises
         ------
         ContainerEnded
             when it does not run
         """
-        inspected = self.inspect(container)
-        if not inspected["State"]["Running"]:
+        if not container["State"]["Running"]:
             raise ContainerEnded(f"The container does not run on {self.facts.host} any more.")
         with self._door():
             # The engine's other way takes a second or two: it waits for its next turn.
-            stats = self._api.stats(container, stream=False, one_shot=True)
-        return figures.read(stats, inspected, self.facts.memory)
+            stats = self._api.stats(container["Id"], stream=False, one_shot=True)
+        return figures.read(stats, container, self.facts.memory)
 
     def list(self, owner: int) -> list[Model]:
         """The containers of ours, running or not, that a user started."""

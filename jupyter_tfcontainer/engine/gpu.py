@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from .facts import EngineFacts
@@ -94,6 +94,11 @@ def visible_devices(gpus: GPUs) -> str:
     if isinstance(gpus, int):
         return ",".join(str(number) for number in range(gpus))
     return ",".join(gpus)
+
+
+def is_given(env: Iterable[str]) -> bool:
+    """Whether a container of ours was to get GPUs, by its variables."""
+    return any(re.fullmatch(r"NVIDIA_VISIBLE_DEVICES=(?!void$).+", one) for one in env)
 
 
 def host_config(gpus: GPUs, route: Route) -> dict[str, Any]:

@@ -42,6 +42,19 @@ class MachineHandler(TFContainerAPIHandler):
         self.finish(asdict(await self.manager.threads.call(machine.read)))
 
 
+class CardsHandler(TFContainerAPIHandler):
+    """What the cards of this machine do."""
+
+    _track_activity = False
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Answer with a model of each, at this time; of none where there is no driver that answers."""
+        use = await self.manager.threads.call(self.manager.cards.use)
+        self.finish(json.dumps([asdict(card) for card in use.cards]))
+
+
 def _model(search: str, release: str | None) -> dict[str, Any]:
     here, known = machine.read(), catalog.load()
     images = [image for image in known.search(search) if release in (None, image.tensorflow)]
@@ -55,4 +68,5 @@ def _model(search: str, release: str | None) -> dict[str, Any]:
 default_handlers = [
     (rf"{BASE}/catalog", CatalogHandler),
     (rf"{BASE}/machine", MachineHandler),
+    (rf"{BASE}/machine/cards", CardsHandler),
 ]

@@ -181,8 +181,8 @@ class ContainerStatsHandler(TFContainerAPIHandler):
         """Answer with the figures of each that runs, at this time; nothing runs where there is no engine."""
         manager, call = self.manager, self.manager.threads.call
         try:
-            ids = await call(manager.running_ids)
-            found = await asyncio.gather(*(call(manager.figures, one) for one in ids))
+            ids, use = await asyncio.gather(call(manager.running_ids), call(manager.cards.use))
+            found = await asyncio.gather(*(call(manager.figures, one, use) for one in ids))
         except EngineError:
             found = []
         self.finish(json.dumps([figures for figures in found if figures]))

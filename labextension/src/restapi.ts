@@ -14,6 +14,11 @@ export class RestAPI {
     return this._ask('machine');
   }
 
+  /** What each card does at this time. */
+  cards(): Promise<ICardUse[]> {
+    return this._ask('machine/cards');
+  }
+
   catalog(): Promise<ICatalog> {
     return this._ask('catalog');
   }
@@ -137,6 +142,26 @@ export class RestAPI {
     return this._post('images', { source: 'pull', reference });
   }
 
+  /** Begin to put ipykernel into an image. */
+  prepare(reference: string): Promise<IOperation> {
+    return this._post('images', { source: 'prepare', reference });
+  }
+
+  /** Begin to build an image. */
+  build(build: IBuild): Promise<IOperation> {
+    return this._post('images', { source: 'build', ...build });
+  }
+
+  /** Begin to read the images in a file of the workspace. */
+  loadArchive(path: string): Promise<IOperation> {
+    return this._post('images', { source: 'load', path });
+  }
+
+  /** Begin to write an image to a file of the workspace. */
+  saveArchive(reference: string, path: string): Promise<IOperation> {
+    return this._post('images', { source: 'save', reference, path });
+  }
+
   /** Begin to make an image of what is in a container, and an environment of that. */
   snapshot(container: string, name: string, displayName: string): Promise<IOperation> {
     const environment = { name, display_name: displayName };
@@ -151,6 +176,11 @@ export class RestAPI {
 
   operations(): Promise<IOperation[]> {
     return this._ask('operations');
+  }
+
+  /** One, with its log. */
+  operation(id: string): Promise<IOperationLog> {
+    return this._ask(`operations/${id}`);
   }
 
   cancelOperation(id: string): Promise<void> {
@@ -228,6 +258,16 @@ export interface ICard {
   compute_capability: [number, number];
   /** In bytes. */
   memory: number;
+}
+
+/** What the driver does not tell is null. */
+export interface ICardUse {
+  uuid: string;
+  /** In bytes, whoever uses them. */
+  memory: number | null;
+  memory_total: number | null;
+  /** From 0 to 1. */
+  utilization: number | null;
 }
 
 export interface IMachine {
@@ -354,6 +394,8 @@ export interface IStats {
   /** In processors. */
   cpu_limit: number | null;
   pids: number;
+  /** On all cards; null where that is not known, and where it was given none. */
+  gpu_memory: number | null;
 }
 
 export interface IEngineImage {
@@ -362,6 +404,8 @@ export interface IEngineImage {
   size: number;
   created: string;
   origin: 'pulled' | 'prepared' | 'built' | 'snapshot' | 'other';
+  /** The name of the image that it was made of, where that is known. */
+  parent: string | null;
   /** Names of environments, ids of containers. */
   used_by: { environments: string[]; containers: string[] };
   inside: { python: string | null; ipykernel: string | null; tensorflow: string | null } | null;
@@ -388,4 +432,22 @@ export interface IOperation {
   state: 'running' | 'done' | 'failed' | 'cancelled';
   message: string;
   progress: IProgress | null;
+}
+
+/** The same with what it printed. */
+export interface IOperationLog extends IOperation {
+  /** The last lines. */
+  log: string[];
+  /** How many there have been. */
+  lines: number;
+}
+
+/** What an image is to be built of: a Dockerfile, or an image and packages. */
+export interface IBuild {
+  dockerfile?: string;
+  base?: string;
+  apt?: string[];
+  pip?: string[];
+  reference?: string;
+  environment?: PartialJSONObject;
 }

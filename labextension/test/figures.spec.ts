@@ -4,7 +4,14 @@ import { Figures, WINDOW } from '../src/panel/figures';
 import type { IStats } from '../src/restapi';
 
 function at(time: number, cpu_seconds: number, more: Partial<IStats> = {}): IStats {
-  const plain = { id: 'c', memory: 1, memory_limit: null, cpu_limit: null, pids: 1 };
+  const plain = {
+    id: 'c',
+    memory: 1,
+    memory_limit: null,
+    cpu_limit: null,
+    pids: 1,
+    gpu_memory: null
+  };
   return { ...plain, time, cpu_seconds, ...more };
 }
 
@@ -32,5 +39,12 @@ describe('Figures', () => {
     const figures = new Figures();
     figures.add(at(1, 1, { memory_limit: 7, cpu_limit: 1.5 }));
     expect([figures.memoryLimit, figures.cpuLimit]).toEqual([7, 1.5]);
+  });
+
+  it('keep apart what is none and what is not known', () => {
+    const figures = new Figures();
+    figures.add(at(1, 1));
+    figures.add(at(2, 1, { gpu_memory: 0 }));
+    expect(figures.samples.map(each => each.gpuMemory)).toEqual([null, 0]);
   });
 });

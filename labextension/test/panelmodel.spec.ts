@@ -3,7 +3,14 @@ import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { PanelModel } from '../src/panel/model';
-import type { Engine, IContainer, IEngineImage, IOperation, IStats } from '../src/restapi';
+import type {
+  Engine,
+  ICardUse,
+  IContainer,
+  IEngineImage,
+  IOperation,
+  IStats
+} from '../src/restapi';
 import { ENVIRONMENTS, KERNEL_STATE, OPERATION } from '../src/tokens';
 
 const READY = {
@@ -41,6 +48,7 @@ function image(id: string): IEngineImage {
     size: 1,
     created: '',
     origin: 'pulled',
+    parent: null,
     used_by: { environments: ['tf'], containers: [] },
     inside: null,
     freeable: false
@@ -61,13 +69,23 @@ function operation(state: IOperation['state'], bytes = 0): IOperation {
 }
 
 function stats(id: string, time: number, cpu_seconds = 0): IStats {
-  return { id, time, memory: 100, memory_limit: null, cpu_seconds, cpu_limit: null, pids: 1 };
+  return {
+    id,
+    time,
+    memory: 100,
+    memory_limit: null,
+    cpu_seconds,
+    cpu_limit: null,
+    pids: 1,
+    gpu_memory: null
+  };
 }
 
 describe('PanelModel', () => {
   const api = {
     engine: vi.fn<() => Promise<Engine>>(),
     machine: vi.fn(),
+    cards: vi.fn<() => Promise<ICardUse[]>>(),
     environments: vi.fn(),
     containers: vi.fn<() => Promise<IContainer[]>>(),
     images: vi.fn<() => Promise<IEngineImage[]>>(),
@@ -299,6 +317,27 @@ describe('PanelModel', () => {
       emit(OPERATION, operation('cancelled', 3));
       expect(model.operations.size).toBe(0);
     });
+  });
+
+  it('asks what the cards do only while somebody looks, and only where there are any', async () => {
+    const use = { uuid: 'GPU-1', memory: 1, memory_total: 2, utilization: null };
+    api.cards.mockResolvedValue([use]);
+    const first = model.watch();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(api.cards).not.toHaveBeenCalled();
+    first.dispose();
+    api.machine.mockResolvedValue({ cards: [{ uuid: 'GPU-1' }] });
+    await model.refresh();
+    // There need not be an engine.
+    api.engine.mockResolvedValue(MISSING);
+    const second = model.watch();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(model.cards.get('GPU-1')).toEqual(use);
+    second.dispose();
+    expect(model.cards.size).toBe(0);
+    api.cards.mockClear();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(api.cards).not.toHaveBeenCalled();
   });
 
   it('takes a new snapshot once the server is back', async () => {

@@ -30,6 +30,7 @@ describe('progress in words', () => {
       { ...PROGRESS, bytes: 100_000_000, phase: 'extracting', seconds_left: null },
       '100 MB of 100 MB · 100% · unpacking, 1 of 4 layers'
     ],
+    [{ ...PROGRESS, bytes: 0, phase: 'building' }, 'Step 2 of 4'],
     [null, '']
   ])('%o', (progress, text) => {
     expect(progressText(operation('running', progress), trans, 'en')).toBe(text);
@@ -49,6 +50,7 @@ describe('progress in words', () => {
 describe('PullNotifications', () => {
   const manager = { notify: vi.fn(), update: vi.fn(), dismiss: vi.fn() };
   const cancel = vi.fn();
+  const showLog = vi.fn();
   let waits = false;
   let pulls: PullNotifications;
   const handle = (each: IOperation) => {
@@ -59,7 +61,7 @@ describe('PullNotifications', () => {
     vi.resetAllMocks();
     manager.notify.mockReturnValue('n');
     waits = false;
-    pulls = new PullNotifications({ manager, trans, locale: 'en', cancel });
+    pulls = new PullNotifications({ manager, trans, locale: 'en', cancel, showLog });
   });
 
   it('tell how far it is, in one notification, until it is here', () => {
@@ -91,6 +93,25 @@ describe('PullNotifications', () => {
     handle(operation('running'));
     handle(operation('failed'));
     expect(manager.update.mock.calls[0]?.[0]).toMatchObject({ message: 'Said.', type: 'error' });
+  });
+
+  it('have the log of a build that failed one click away', () => {
+    const build = { ...operation('running'), kind: 'build' } as const;
+    handle(build);
+    const message = 'It failed at step 4 of 6, `RUN false`: 1\nIts last lines:\nthis is why';
+    handle({ ...build, state: 'failed', message });
+    const [update] = manager.update.mock.calls[0] as [
+      { message: string; actions: { callback: () => void }[] }
+    ];
+    expect(update.message).toBe('tf:1 could not be built: RUN false');
+    update.actions[0]?.callback();
+    expect(showLog).toHaveBeenCalledExactlyOnceWith('o');
+  });
+
+  it('say that what was saved is written', () => {
+    handle({ ...operation('running'), kind: 'save' });
+    handle({ ...operation('done'), kind: 'save' });
+    expect(manager.update.mock.calls[0]?.[0]).toMatchObject({ message: 'tf:1 is written' });
   });
 
   it('leave a pull that a start waits for to the notification of the start', () => {

@@ -5,9 +5,14 @@
  *
  *     driver 535.104.05
  *     card 8 6 25438126080 GPU-5f0e0b6e NVIDIA GeForce RTX 3090
+ *     use 0 4294967296 35
+ *     process 0 4711 1073741824
  *     fail nvmlDeviceGetUUID 15 1
  *
- * A card's line has its compute capability, memory, UUID and name. A line that begins with "fail" makes a function
+ * A card's line has its compute capability, memory, UUID and name. What follows "use" is a card's index, how much of
+ * its memory is in use, and for how many per cent of the time it computed; what follows "process" is a card's index,
+ * a process and the memory that it has there, -1 for what the driver does not know. These, and what fails, are read
+ * again whenever they are asked for, so that they can change while a program runs. A line that begins with "fail" makes a function
  * return an error (nvmlReturn_t), for one card only if its index follows. Calls are kept in a file named alike with
  * ".calls" behind it. Compiled with -DWITHOUT_name it lacks a function, as old drivers do.
  */
@@ -21,16 +26,26 @@ enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, INSUFFICIENT_SIZE =
 
 enum { LINE = 256, MOST = 64, ANY = -1 };
 
-typedef struct { int major, minor; unsigned long long memory; char uuid[LINE], name[LINE]; } Card;
+typedef struct {
+    int major, minor;
+    unsigned long long memory, used;
+    unsigned int busy;
+    char uuid[LINE], name[LINE];
+} Card;
+typedef struct { int card; unsigned int pid; unsigned long long memory; } Process;
 typedef struct { int code, card; char function[LINE]; } Failure;
 typedef struct { unsigned long long total, free, used; } Memory;
+typedef struct { unsigned int gpu, memory; } Utilization;
+/* Of versions 2 and 3. */
+typedef struct { unsigned int pid; unsigned long long memory; unsigned int gpu_instance, compute_instance; } ProcessInfo;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int initialised;
 static char driver[LINE];
 static Card cards[MOST];
 static Failure failures[MOST];
-static int card_count, failure_count;
+static Process processes[MOST];
+static int card_count, failure_count, process_count;
 
 /* Read what the machine is to be; 0 if there is no such file. */
 static int read_machine(void)
@@ -40,15 +55,27 @@ static int read_machine(void)
     char line[4 * LINE];
     if (!file)
         return 0;
-    card_count = failure_count = 0;
+    card_count = failure_count = process_count = 0;
     driver[0] = '\0';
     while (fgets(line, sizeof line, file)) {
         Card *card = &cards[card_count];
         Failure *failure = &failures[failure_count];
+        Process *process = &processes[process_count];
+        unsigned long long used;
+        unsigned int busy;
+        int index;
         failure->card = ANY;
         if (card_count < MOST && sscanf(line, "card %d %d %llu %255s %255[^\n]", &card->major, &card->minor,
-                                        &card->memory, card->uuid, card->name) == 5)
+                                        &card->memory, card->uuid, card->name) == 5) {
+            card->used = card->busy = 0;
             card_count++;
+        } else if (sscanf(line, "use %d %llu %u", &index, &used, &busy) == 3 && index >= 0 && index < card_count) {
+            cards[index].used = used;
+            cards[index].busy = busy;
+        } else if (process_count < MOST
+                   && sscanf(line, "process %d %u %lld", &process->card, &process->pid, (long long *)&process->memory)
+                       == 3)
+            process_count++;
         else if (failure_count < MOST
                  && sscanf(line, "fail %255s %d %d", failure->function, &failure->code, &failure->card) >= 2)
             failure_count++;
@@ -185,13 +212,60 @@ int nvmlDeviceGetUUID(Card *card, char *uuid, unsigned int length)
     return code ? code : give(card->uuid, uuid, length);
 }
 
+/* What stands before the answer of a function that tells what a card does now. */
+static int ask_now(const char *function, const Card *card)
+{
+    pthread_mutex_lock(&lock);
+    read_machine();
+    pthread_mutex_unlock(&lock);
+    return ask(function, index_of(card));
+}
+
 int nvmlDeviceGetMemoryInfo(Card *card, Memory *memory)
 {
-    int code = ask(__func__, index_of(card));
-    memory->total = memory->free = card->memory;
-    memory->used = 0;
+    int code = ask_now(__func__, card);
+    memory->total = card->memory;
+    memory->used = card->used;
+    memory->free = card->memory - card->used;
     return code;
 }
+
+int nvmlDeviceGetUtilizationRates(Card *card, Utilization *utilization)
+{
+    int code = ask_now(__func__, card);
+    utilization->gpu = card->busy;
+    utilization->memory = 0;
+    return code;
+}
+
+__attribute__((unused)) static int give_processes(const char *function, const Card *card, unsigned int *count,
+                                                  ProcessInfo *infos)
+{
+    unsigned int room = *count, found = 0;
+    int number, code = ask_now(function, card);
+    for (number = 0; number < process_count; number++)
+        if (processes[number].card == index_of(card)) {
+            if (found < room)
+                infos[found] = (ProcessInfo){processes[number].pid, processes[number].memory, 0, 0};
+            found++;
+        }
+    *count = found;
+    return code ? code : found > room ? INSUFFICIENT_SIZE : SUCCESS;
+}
+
+#ifndef WITHOUT_nvmlDeviceGetComputeRunningProcesses_v2
+int nvmlDeviceGetComputeRunningProcesses_v2(Card *card, unsigned int *count, ProcessInfo *infos)
+{
+    return give_processes(__func__, card, count, infos);
+}
+#endif
+
+#ifndef WITHOUT_nvmlDeviceGetComputeRunningProcesses_v3
+int nvmlDeviceGetComputeRunningProcesses_v3(Card *card, unsigned int *count, ProcessInfo *infos)
+{
+    return give_processes(__func__, card, count, infos);
+}
+#endif
 
 #ifndef WITHOUT_nvmlDeviceGetCudaComputeCapability
 int nvmlDeviceGetCudaComputeCapability(Card *card, int *major, int *minor)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,7 @@ def lab(
     engine_url: str | None = None,
     without_engine: bool = False,
     after: Lab | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Lab]:
     """A server on a home's workspace, stopped afterwards.
 
@@ -138,6 +139,8 @@ def lab(
         whether no engine is to be seen in any of the usual places
     after
         a server that has ended, in whose place this one comes: pages of the old find it
+    variables
+        what else is in its environment
     """
     folder = home.root / "config" / "labconfig"
     folder.mkdir(exist_ok=True)
@@ -159,11 +162,11 @@ def lab(
             os.chown(path, uid, uid)
     if without_engine:
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", HIDE_ENGINE, "sh", *command]
-    variables = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "DOCKER"))}
-    variables.update(home.variables())
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "DOCKER"))}
+    env.update({**home.variables(), **(variables or {})})
     if engine_url:
-        variables["DOCKER_HOST"] = engine_url
-    process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+        env["DOCKER_HOST"] = engine_url
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
     server = Lab(home, process, token)
     try:
         server.wait()

@@ -7,6 +7,7 @@ import * as React from 'react';
 
 import type { ICatalog, IDraft, IEnvironment } from '../restapi';
 import { Dot, Reasons, Sentence, verdictWord } from '../panel/parts';
+import { Field } from './field';
 import { candidates, choiceName, choose, devices, type IForm, releases } from './choices';
 
 /** Milliseconds without a letter after which the server is asked what it thinks. */
@@ -388,25 +389,6 @@ function Here(props: { environment: IEnvironment; trans: TranslationBundle }): R
         <strong>{word}</strong>
         <Reasons verdict={verdict} />
       </div>
-    </div>
-  );
-}
-
-function Field(props: {
-  label: string;
-  hint?: string | undefined;
-  children: React.ReactElement<{ id?: string; 'aria-describedby'?: string }>;
-}): React.JSX.Element {
-  const { label, hint, children } = props;
-  const id = React.useId();
-  const described = hint ? { 'aria-describedby': `${id}-hint` } : {};
-  return (
-    <div className="jp-tfcontainer-Field">
-      <div>
-        <label htmlFor={id}>{label}</label>
-        {hint && <small id={`${id}-hint`}>{hint}</small>}
-      </div>
-      {React.cloneElement(children, { id, ...described })}
     </div>
   );
 }

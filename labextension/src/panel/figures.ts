@@ -10,6 +10,8 @@ export interface ISample {
   memory: number;
   /** In processors: 1.5 is one and a half; null at the first time, as it takes two. */
   cpu: number | null;
+  /** On the cards; null where that is not known. */
+  gpuMemory: number | null;
 }
 
 /** What a container has used lately. */
@@ -31,7 +33,7 @@ export class Figures {
 
   /** Take notice of what the server tells. */
   add(stats: IStats): void {
-    const { time, memory, cpu_seconds } = stats;
+    const { time, memory, cpu_seconds, gpu_memory: gpuMemory } = stats;
     this.memoryLimit = stats.memory_limit;
     this.cpuLimit = stats.cpu_limit;
     const passed = time - this._time;
@@ -42,7 +44,7 @@ export class Figures {
     const cpu = this._samples.length > 0 ? Math.max(0, cpu_seconds - this._used) / passed : null;
     this._time = time;
     this._used = cpu_seconds;
-    this._samples.push({ time, memory, cpu });
+    this._samples.push({ time, memory, cpu, gpuMemory });
     // One more than are in sight: a line begins at the edge.
     while (this._samples.length > 1 && (this._samples[1]?.time ?? time) < time - WINDOW) {
       this._samples.shift();

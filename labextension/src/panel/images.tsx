@@ -2,12 +2,15 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { closeIcon, deleteIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
+import { failure } from '../build/request';
 import { bytes, duration, percent } from '../format';
 import type { IEngineImage, IOperation } from '../restapi';
 import { CommandIDs } from './commands';
 import { type IListProps, Waiting } from './environments';
+import { logIcon } from './icons';
+import { ImageCommandIDs, lacksKernel } from './imagecommands';
 import type { IRunningProps } from './running';
-import { Dot, IconButton, menuItems, MoreButton } from './parts';
+import { Dot, IconButton, menuItems, MoreButton, Sentence } from './parts';
 
 /** What images there are, what is being made of them, and what could be freed. */
 export function Images(props: IRunningProps): React.JSX.Element {
@@ -66,6 +69,14 @@ function Operation(props: IRunningProps & { operation: IOperation }): React.JSX.
           {reference}
         </span>
         <span className="jp-tfcontainer-Actions">
+          {operation.kind !== 'pull' && (
+            <IconButton
+              icon={logIcon}
+              label={trans.__('Log of %1', reference)}
+              title={trans.__('Log')}
+              onClick={() => void commands.execute(ImageCommandIDs.showLog, { operation: id })}
+            />
+          )}
           {state !== 'done' && (
             <IconButton
               icon={closeIcon}
@@ -79,12 +90,24 @@ function Operation(props: IRunningProps & { operation: IOperation }): React.JSX.
       {state !== 'failed' ? (
         <Progress operation={operation} trans={trans} locale={texts.locale} />
       ) : (
-        <p className="jp-tfcontainer-Fact" role="alert">
-          <Dot tone="bad" />
-          <span>{operation.message}</span>
-        </p>
+        <Failure message={operation.message} trans={trans} />
       )}
     </li>
+  );
+}
+
+/** What failed, and the lines that say why. */
+function Failure(props: { message: string; trans: TranslationBundle }): React.JSX.Element {
+  const { message, trans } = props;
+  const { sentence, lines } = failure(message);
+  return (
+    <div className="jp-tfcontainer-Fact" role="alert">
+      <Dot tone="bad" />
+      <div>
+        <Sentence text={sentence} trans={trans} />
+        {lines && <pre className="jp-tfcontainer-LastLines">{lines}</pre>}
+      </div>
+    </div>
   );
 }
 
@@ -102,7 +125,9 @@ export function Progress(props: {
       ? { value: progress.bytes, max: progress.total }
       : state === 'done'
         ? { value: 1 }
-        : {};
+        : progress?.phase === 'building'
+          ? { value: progress.layers_done, max: progress.layers }
+          : {};
   return (
     <>
       <progress aria-label={text || message} {...known} />
@@ -123,6 +148,9 @@ export function progressText(
     return '';
   }
   const { bytes: here, total, final, layers, layers_done, seconds_left, phase } = progress;
+  if (phase === 'building') {
+    return state === 'running' ? trans.__('Step %1 of %2', layers_done + 1, layers) : '';
+  }
   if (phase === 'retrying' && state === 'running') {
     return trans.__('The registry does not answer; trying again, %1 so far', bytes(here, locale));
   }
@@ -142,7 +170,7 @@ export function progressText(
 }
 
 function Row(props: IRunningProps & { image: IEngineImage }): React.JSX.Element {
-  const { image, trans, commands, texts } = props;
+  const { image, model, trans, commands, texts } = props;
   const name = imageName(image, trans);
   const args = { image: image.id };
   return (
@@ -163,7 +191,15 @@ function Row(props: IRunningProps & { image: IEngineImage }): React.JSX.Element 
             label={trans.__('More actions on %1', name)}
             commands={commands}
             items={menuItems(
-              [CommandIDs.pullAgain, CommandIDs.addOfImage, null, CommandIDs.removeImage],
+              [
+                CommandIDs.pullAgain,
+                CommandIDs.addOfImage,
+                ImageCommandIDs.buildOn,
+                ImageCommandIDs.prepare,
+                ImageCommandIDs.save,
+                null,
+                CommandIDs.removeImage
+              ],
               args
             )}
           />
@@ -173,7 +209,55 @@ function Row(props: IRunningProps & { image: IEngineImage }): React.JSX.Element 
         {[bytes(image.size, texts.locale), origin(image, trans), ...inside(image)].join(' · ')}
       </p>
       <p className="jp-tfcontainer-Secondary">{use(image, props)}</p>
+      {image.references.length > 0 && lacksKernel(image, model.images ?? []) && (
+        <button
+          className="jp-tfcontainer-Link"
+          type="button"
+          aria-label={trans.__('Prepare %1 for Jupyter', name)}
+          onClick={() => void commands.execute(ImageCommandIDs.prepare, args)}
+        >
+          {trans.__('Prepare for Jupyter')}
+        </button>
+      )}
+      <Inside image={image} trans={trans} />
     </li>
+  );
+}
+
+/** What is in an image, for who wants to know. */
+function Inside(props: { image: IEngineImage; trans: TranslationBundle }): React.JSX.Element {
+  const { image, trans } = props;
+  const { inside, parent } = image;
+  const none = trans.__('none');
+  const facts: [string, string][] = [
+    ...(inside
+      ? ([
+          ['Python', inside.python ?? none],
+          ['ipykernel', inside.ipykernel ?? none],
+          ['TensorFlow', inside.tensorflow ?? none]
+        ] as [string, string][])
+      : []),
+    ...(parent ? [[trans.__('Made of'), parent] as [string, string]] : []),
+    [trans.__('Created'), new Date(image.created).toLocaleString()],
+    ['ID', image.id.replace('sha256:', '').slice(0, 12)]
+  ];
+  return (
+    <details className="jp-tfcontainer-Inside">
+      <summary>{trans.__('What is in it')}</summary>
+      {!inside && (
+        <p className="jp-tfcontainer-Secondary">
+          {trans.__('That is found out when it is first used.')}
+        </p>
+      )}
+      <dl className="jp-tfcontainer-Needs">
+        {facts.map(([name, value]) => (
+          <React.Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </React.Fragment>
+        ))}
+      </dl>
+    </details>
   );
 }
 

@@ -17,11 +17,13 @@ export interface ILogOptions {
   id: string;
   displayName: string;
   trans: TranslationBundle;
+  /** What is said once it has ended. */
+  ended: string;
   /** Read the log until it ends, or the signal is given. */
   follow: (take: (text: string) => void, signal: AbortSignal) => Promise<void>;
 }
 
-/** The log of a container, in the main area: it follows, can be searched, and saved. */
+/** The log of a container or an operation, in the main area: it follows, can be searched, and saved. */
 export class LogPanel extends MainAreaWidget<FollowedLog> {
   constructor(options: ILogOptions) {
     const { trans, displayName, id } = options;
@@ -85,7 +87,7 @@ export class FollowedLog extends Widget {
 
   /** Read it from the beginning. */
   read(): void {
-    const { trans, follow } = this._options;
+    const { trans, follow, ended } = this._options;
     this._abort.abort();
     const abort = new AbortController();
     this._abort = abort;
@@ -99,7 +101,7 @@ export class FollowedLog extends Widget {
       }
     }, abort.signal).then(
       () => {
-        this._ended(abort, trans.__('The log has ended: the container is gone, or the server.'));
+        this._ended(abort, ended);
       },
       (error: unknown) => {
         this._ended(abort, trans.__('The log cannot be read: %1', (error as Error).message));

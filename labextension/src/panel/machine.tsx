@@ -2,8 +2,9 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { memory } from '../format';
-import type { Engine, ICard, IMachine } from '../restapi';
+import type { Engine, IMachine } from '../restapi';
 import { RequestError } from '../restapi';
+import { CardFact } from './cards';
 import type { PanelModel } from './model';
 import { Dot, Sentence } from './parts';
 
@@ -24,7 +25,7 @@ export function Machine(props: { model: PanelModel; trans: TranslationBundle }):
         </p>
       )}
       {engine && <EngineFact engine={engine} trans={trans} />}
-      {machine && <Cards machine={machine} runs={model.ready !== null} trans={trans} />}
+      {machine && <Cards machine={machine} model={model} trans={trans} />}
     </div>
   );
 }
@@ -65,11 +66,12 @@ function EngineFact(props: { engine: Engine; trans: TranslationBundle }): React.
 
 function Cards(props: {
   machine: IMachine;
-  /** Whether anything can run at all. */
-  runs: boolean;
+  model: PanelModel;
   trans: TranslationBundle;
 }): React.JSX.Element {
-  const { machine, runs, trans } = props;
+  const { machine, model, trans } = props;
+  // Whether anything can run at all.
+  const runs = model.ready !== null;
   const { cards, driver, avx, problem } = machine;
   return (
     <>
@@ -85,7 +87,7 @@ function Cards(props: {
         </div>
       )}
       {cards.map(card => (
-        <CardFact key={card.uuid} card={card} driver={driver} trans={trans} />
+        <CardFact key={card.uuid} {...{ card, driver, model, trans }} />
       ))}
       {problem ? (
         <div className="jp-tfcontainer-Fact">
@@ -117,28 +119,5 @@ function Cards(props: {
         )
       )}
     </>
-  );
-}
-
-function CardFact(props: {
-  card: ICard;
-  driver: string | null;
-  trans: TranslationBundle;
-}): React.JSX.Element {
-  const { card, driver, trans } = props;
-  return (
-    <div className="jp-tfcontainer-Fact">
-      <Dot tone="good" />
-      <div>
-        <strong>{card.name}</strong>
-        <p className="jp-tfcontainer-Secondary">
-          {[
-            memory(card.memory),
-            trans.__('compute capability %1', card.compute_capability.join('.')),
-            ...(driver ? [trans.__('driver %1', driver)] : [])
-          ].join(' · ')}
-        </p>
-      </div>
-    </div>
   );
 }

@@ -8,6 +8,7 @@ import { Signal } from '@lumino/signaling';
 import type {
   AnyEnvironment,
   Engine,
+  ICardUse,
   IContainer,
   IEngine,
   IEngineImage,
@@ -27,7 +28,7 @@ const INTERVAL = 2000;
 const OLD = 60000;
 
 /** What the snapshot is made of. */
-type Part = 'engine' | 'machine' | 'environments' | 'containers' | 'images';
+type Part = 'engine' | 'machine' | 'cards' | 'environments' | 'containers' | 'images';
 const PARTS: readonly Part[] = ['engine', 'machine', 'environments', 'containers', 'images'];
 
 /**
@@ -80,6 +81,9 @@ export class PanelModel implements IDisposable {
 
   /** What containers use, by their ids. */
   readonly figures = new Map<string, Figures>();
+
+  /** What the cards do, by their UUIDs. */
+  readonly cards = new Map<string, ICardUse>();
 
   /** Emitted when anything but a figure has changed. */
   get changed(): ISignal<this, void> {
@@ -144,6 +148,7 @@ export class PanelModel implements IDisposable {
       if (this._watchers === 0) {
         // Nobody keeps them while nobody looks, and a graph has no gaps.
         this.figures.clear();
+        this.cards.clear();
         void this._poll.stop();
       }
     });
@@ -289,6 +294,7 @@ export class PanelModel implements IDisposable {
       return;
     }
     try {
+      await this._lookAtCards();
       const engine = await this._api.engine();
       if (engine.state === 'missing' || !this.ready) {
         if (engine.state !== this.engine?.state) {
@@ -304,6 +310,18 @@ export class PanelModel implements IDisposable {
         this._changed.emit();
       }
       throw error;
+    }
+  }
+
+  /** They are this machine's, whether there is an engine or not. */
+  private async _lookAtCards(): Promise<void> {
+    const uses = this.machine?.cards.length ? await this._api.cards() : [];
+    this.cards.clear();
+    for (const each of uses) {
+      this.cards.set(each.uuid, each);
+    }
+    if (uses.length > 0) {
+      this._figuresChanged.emit();
     }
   }
 
@@ -390,7 +408,14 @@ export namespace PanelModel {
   export interface IOptions {
     api: Pick<
       RestAPI,
-      'engine' | 'machine' | 'environments' | 'containers' | 'images' | 'operations' | 'stats'
+      | 'engine'
+      | 'machine'
+      | 'cards'
+      | 'environments'
+      | 'containers'
+      | 'images'
+      | 'operations'
+      | 'stats'
     >;
     events: Event.Stream;
     sessions: Pick<Session.IManager, 'runningChanged'> & {

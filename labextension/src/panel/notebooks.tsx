@@ -179,6 +179,7 @@ class ContainerStatus extends ReactWidget {
     const used = figures?.last && memory(figures.last.memory);
     const limit = figures?.memoryLimit;
     const text = !used ? '' : limit ? trans.__('%1 of %2', used, memory(limit)) : used;
+    const onCards = figures?.last?.gpuMemory ?? null;
     return (
       <button
         className="jp-tfcontainer-StatusButton"
@@ -186,7 +187,11 @@ class ContainerStatus extends ReactWidget {
         title={trans.__('Container of this notebook: show it')}
         onClick={() => void app.commands.execute(CommandIDs.open)}
       >
-        {[container.display_name, ...(text ? [text] : [])].join(' · ')}
+        {[
+          container.display_name,
+          ...(text ? [text] : []),
+          ...(onCards === null ? [] : [trans.__('GPU %1', memory(onCards))])
+        ].join(' · ')}
       </button>
     );
   }

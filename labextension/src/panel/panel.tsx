@@ -1,6 +1,7 @@
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import {
   addIcon,
+  buildIcon,
   CommandToolbarButton,
   downloadIcon,
   fileUploadIcon,
@@ -21,13 +22,14 @@ import type { Texts } from '../texts';
 import { CommandIDs } from './commands';
 import { Environments } from './environments';
 import { containersIcon } from './icons';
+import { ImageCommandIDs } from './imagecommands';
 import { Images } from './images';
 import { Machine } from './machine';
 import type { PanelModel } from './model';
 import { Running } from './running';
 
 /** How much of the height each section gets at first. */
-const SIZES = [0.16, 0.36, 0.3, 0.18];
+const SIZES = [0.19, 0.32, 0.28, 0.21];
 
 export interface IPanelOptions {
   model: PanelModel;
@@ -74,10 +76,13 @@ export class ContainersPanel extends SidePanel {
     const images = this._addSection('images', trans.__('Images'), () => (
       <Images {...list} texts={texts} />
     ));
-    images.toolbar.addItem(
-      'pull',
-      new CommandToolbarButton({ commands, id: CommandIDs.pull, icon: downloadIcon, label: '' })
-    );
+    for (const [id, icon] of [
+      [CommandIDs.pull, downloadIcon],
+      [ImageCommandIDs.build, buildIcon],
+      [ImageCommandIDs.load, fileUploadIcon]
+    ] as const) {
+      images.toolbar.addItem(id, new CommandToolbarButton({ commands, id, icon, label: '' }));
+    }
     if (this.content instanceof AccordionPanel) {
       this.content.setRelativeSizes(SIZES);
     }
@@ -119,6 +124,10 @@ export class ContainersPanel extends SidePanel {
       <UseSignal signal={this._model.changed}>{() => render()}</UseSignal>
     );
     body.addClass('jp-tfcontainer-SectionBody');
+    // It may have to be scrolled, and need not have anything to press.
+    body.node.tabIndex = 0;
+    body.node.setAttribute('role', 'group');
+    body.node.setAttribute('aria-label', label);
     section.addWidget(body);
     this.addWidget(section);
     return section;

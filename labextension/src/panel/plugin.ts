@@ -15,6 +15,8 @@ import { ENVIRONMENTS } from '../tokens';
 import { CommandIDs, PanelCommands } from './commands';
 import { upload } from './documents';
 import { containersIcon } from './icons';
+import { addImageCommands, ImageCommandIDs } from './imagecommands';
+import type { ILogOptions } from './logview';
 import { PanelModel } from './model';
 import { addToNotebooks } from './notebooks';
 import { Ports } from './ports';
@@ -71,13 +73,16 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       manager: Notification.manager,
       trans,
       locale: texts.locale,
-      cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation })
+      cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation }),
+      showLog: operation => void commands.execute(ImageCommandIDs.showLog, { operation })
     });
     let ready = model.ready;
     model.changed.connect(() => {
       if (model.ready !== ready) {
         ready = model.ready;
-        commands.notifyCommandChanged(CommandIDs.pull);
+        for (const id of [CommandIDs.pull, ImageCommandIDs.build, ImageCommandIDs.load]) {
+          commands.notifyCommandChanged(id);
+        }
       }
     });
     model.operated.connect((_, operation) => {
@@ -97,6 +102,20 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
         kernelspecs: services.kernelspecs
       });
     };
+    const showLog = async (options: Omit<ILogOptions, 'trans'>) => {
+      const { LogPanel } = await import('./logview');
+      const logs = [...app.shell.widgets('main')].filter(each => each.id.startsWith(logId('')));
+      if (!logs.some(each => each.id === options.id)) {
+        // Beside the others, if there are any.
+        const ref = logs.at(-1)?.id;
+        app.shell.add(
+          new LogPanel({ ...options, trans }),
+          'main',
+          ref === undefined ? { mode: 'split-bottom' } : { mode: 'tab-after', ref }
+        );
+      }
+      app.shell.activateById(options.id);
+    };
     new PanelCommands({
       commands,
       model,
@@ -105,19 +124,35 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       trans,
       browser,
       edit: async environment => (await dialogs()).edit(environment),
-      showLog: async ({ id, display_name }) => {
-        const { LogPanel } = await import('./logview');
-        const there = [...app.shell.widgets('main')].find(each => each.id === logId(id));
-        if (!there) {
-          const log = new LogPanel({
-            id: logId(id),
-            displayName: display_name,
-            trans,
-            follow: (take, signal) => api.followLog(id, take, signal)
-          });
-          app.shell.add(log, 'main', { mode: 'split-bottom' });
-        }
-        app.shell.activateById(logId(id));
+      showLog: ({ id, display_name }) =>
+        showLog({
+          id: logId(id),
+          displayName: display_name,
+          ended: trans.__('The log has ended: the container is gone, or the server.'),
+          follow: (take, signal) => api.followLog(id, take, signal)
+        })
+    });
+    addImageCommands({
+      commands,
+      model,
+      api,
+      trans,
+      dialogs: async () => {
+        const { ImageDialogs } = await import('../build/dialog');
+        const { contents } = services;
+        return new ImageDialogs({ api, model, contents, browser, translator, trans });
+      },
+      showLog: async id => {
+        const { followOperation } = await import('./operationlog');
+        const { reference } = model.operations.get(id) ?? (await api.operation(id));
+        const ask = (one: string) => api.operation(one);
+        await showLog({
+          id: logId(id),
+          displayName: reference,
+          ended: trans.__('The log has ended.'),
+          follow: (take, signal) =>
+            followOperation({ id, ask, operated: model.operated }, take, signal)
+        });
       }
     });
     commands.addCommand(CommandIDs.open, {
@@ -158,14 +193,16 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       CommandIDs.open,
       CommandIDs.addEnvironment,
       CommandIDs.importEnvironment,
-      CommandIDs.pull
+      CommandIDs.pull,
+      ImageCommandIDs.build,
+      ImageCommandIDs.load
     ]) {
       palette?.addItem({ command, category: trans.__('TensorFlow Containers') });
     }
   }
 };
 
-/** The id of the widget with a container's log. */
-function logId(container: string): string {
-  return `jp-tfcontainer-log-${container}`;
+/** The id of the widget with the log of a container or an operation. */
+function logId(id: string): string {
+  return `jp-tfcontainer-log-${id}`;
 }

@@ -1,6 +1,7 @@
 import type { NotificationManager } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import { failure } from '../build/request';
 import type { IOperation } from '../restapi';
 import { LONGEST_MESSAGE } from '../texts';
 import { progressText } from './images';
@@ -16,6 +17,7 @@ export interface IPullNotificationsOptions {
   trans: TranslationBundle;
   locale: string | undefined;
   cancel: (operation: string) => void;
+  showLog: (operation: string) => void;
 }
 
 /** Tells of what goes on with images: how far, with a button that ends it. */
@@ -85,14 +87,14 @@ export class PullNotifications {
     }
   }
 
-  private _end(known: string, { state, reference, message }: IOperation): void {
-    const { manager, trans } = this._options;
+  private _end(known: string, { id, kind, state, reference, message }: IOperation): void {
+    const { manager, trans, showLog } = this._options;
     const name = short(reference);
     switch (state) {
       case 'done':
         manager.update({
           id: known,
-          message: trans.__('%1 is here', name),
+          message: kind === 'save' ? trans.__('%1 is written', name) : trans.__('%1 is here', name),
           type: 'success',
           autoClose: SHOWN,
           actions: []
@@ -101,8 +103,24 @@ export class PullNotifications {
       case 'cancelled':
         manager.dismiss(known);
         break;
-      default:
-        manager.update({ id: known, message, type: 'error', autoClose: false, actions: [] });
+      default: {
+        // The log of a pull is how far it got.
+        const actions =
+          kind === 'pull'
+            ? []
+            : [
+                {
+                  label: trans.__('Show log'),
+                  callback: () => {
+                    showLog(id);
+                  }
+                }
+              ];
+        // The sentence begins with long names, and a notification is short.
+        const { sentence, line } = failure(message);
+        const what = line === null ? sentence : trans.__('%1 could not be built: %2', name, line);
+        manager.update({ id: known, message: what, type: 'error', autoClose: false, actions });
+      }
     }
   }
 

@@ -210,6 +210,10 @@ function Usage({
   const cpuPoints = samples.flatMap(each =>
     each.cpu === null ? [] : [[each.time, each.cpu] as const]
   );
+  const gpuMemory = last?.gpuMemory ?? null;
+  const gpuPoints = samples.flatMap(each =>
+    each.gpuMemory === null ? [] : [[each.time, each.gpuMemory] as const]
+  );
   return (
     <dl className="jp-tfcontainer-Usage">
       <dt>{trans.__('Memory')}</dt>
@@ -232,6 +236,20 @@ function Usage({
         />
       </dd>
       <dd>{ofProcessors}</dd>
+      {gpuMemory !== null && (
+        <>
+          <dt>{trans.__('GPU')}</dt>
+          <dd>
+            <Graph
+              label={trans.__('GPU memory in the last two minutes, now %1', memory(gpuMemory))}
+              points={gpuPoints}
+              limit={null}
+              floor={2 ** 28}
+            />
+          </dd>
+          <dd>{memory(gpuMemory)}</dd>
+        </>
+      )}
     </dl>
   );
 }
