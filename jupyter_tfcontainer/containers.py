@@ -35,7 +35,7 @@ REFUSALS = (
     ("shm_size", r"shm"),
 )
 # Fields that keep no container from running, or have errors of their own.
-BLAMELESS = ("image", "gpus", "pull_policy", "compatibility", "ports", "secrets")
+BLAMELESS = ("image", "gpus", "pull_policy", "compatibility", "ports", "secrets", "standby")
 
 # passwd(5), group(5)
 PASSWD_FIELDS = 7

@@ -159,7 +159,7 @@ class RunningContainer:
         #: Held while a kernel is launched here, or while the container is removed.
         self.busy = threading.Lock()
         #: Whether it was started ahead and waits for its first kernel.
-        self.standby = True
+        self.standby = False
         self.removed = False
         #: What is to be said of the environment on this machine, though it runs.
         self.caveats: list[str] = []

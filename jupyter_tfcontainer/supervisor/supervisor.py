@@ -26,8 +26,13 @@ The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the 
     ``python``, ``executable``, ``inodes``, ``devices`` (the names in ``/dev``) and ``kernels``
 ``launch``
     with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
-    ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null. The events ``ready`` and
-    ``exit`` (``code``, ``signal``, ``oom``) follow
+    ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null; ``warm``, how many
+    seconds after it is ready the next spare is started at the latest. The events ``ready`` and ``exit`` (``code``,
+    ``signal``, ``oom``) follow
+``warm``
+    starts the next spare now
+``expect``
+    with ``env``, variables that the next launch will ask for: the spare shall have them
 ``signal``
     with ``kernel`` and ``signum``
 ``list``
@@ -98,7 +103,7 @@ def oom_kills():
 
 def modified(path):
     try:
-        return os.stat(path).st_mtime
+        return os.stat(text(path)).st_mtime
     except OSError:
         return None
 
@@ -158,6 +163,7 @@ class Interpreter(object):
         self.environ = environ
         self.kernel = None
         self.launch = None
+        self.warm_after = 0
         self.stamp = None
         self.started = time.time()
         self.oom_kills = oom_kills()
@@ -224,6 +230,8 @@ class Supervisor(object):
         self.clients = []
         self.interpreters = {}
         self.spare = None
+        self.warm_at = None
+        self.left_out = set()
         self.stopping = None
         self.launched = set()
         self.orphan_since = time.time()
@@ -290,9 +298,10 @@ class Supervisor(object):
         """Seconds until something has to happen by itself, or None."""
         if self.stopping is not None:
             return max(0.0, self.stopping - time.time())
+        ends = [self.warm_at] if self.warm_at is not None else []
         if self.owner is None:
-            return max(0.0, self.orphan_since + self.config["orphan_timeout"] - time.time())
-        return None
+            ends.append(self.orphan_since + self.config["orphan_timeout"])
+        return max(0.0, min(ends) - time.time()) if ends else None
 
     def check_clock(self):
         now = time.time()
@@ -300,7 +309,10 @@ class Supervisor(object):
             if now >= self.stopping:
                 self.kill_all(signal.SIGKILL)
                 self.stopping = now + TERM_TIMEOUT
-        elif self.owner is None and now >= self.orphan_since + self.config["orphan_timeout"]:
+            return
+        if self.warm_at is not None and now >= self.warm_at:
+            self.warm()
+        if self.owner is None and now >= self.orphan_since + self.config["orphan_timeout"]:
             self.stop("nobody has been connected for %s s" % self.config["orphan_timeout"])
 
     def stop(self, why):
@@ -314,9 +326,19 @@ class Supervisor(object):
             one.kill(signum)
 
     def warm(self):
+        self.warm_at = None
         if self.spare is None and self.stopping is None:
-            self.spare = Interpreter(self.environ, self.config["preload"])
-            self.interpreters[self.spare.pid] = self.spare
+            self.spare = self.interpreter(self.environ)
+
+    def interpreter(self, environ):
+        """A new one, which imports ahead what may be imported ahead."""
+        one = Interpreter(environ, [name for name in self.config["preload"] if name not in self.left_out])
+        self.interpreters[one.pid] = one
+        return one
+
+    def drop_spare(self):
+        spare, self.spare = self.spare, None
+        spare.kill(signal.SIGKILL)
 
     # What clients ask.
 
@@ -353,6 +375,11 @@ class Supervisor(object):
             if one is not None:
                 one.kill(message["signum"])
             return {"ok": True, "found": one is not None}
+        if op == "warm":
+            self.warm()
+            return {"ok": True}
+        if op == "expect":
+            return self.expect(message["env"])
         if op == "list":
             return {"ok": True, "kernels": self.kernels()}
         if op == "stop":
@@ -390,6 +417,14 @@ class Supervisor(object):
                 return one
         return None
 
+    def expect(self, env):
+        self.environ = dict(self.environ)
+        self.environ.update((text(name), text(value)) for name, value in env.items())
+        if self.spare is not None and not self.spare.fits(self.environ):
+            self.drop_spare()
+        self.warm()
+        return {"ok": True}
+
     def launch(self, message):
         if self.stopping is not None:
             return {"error": "the container is ending"}
@@ -399,18 +434,17 @@ class Supervisor(object):
             old.kill(signal.SIGKILL)
         environ = dict(self.environ)
         environ.update((text(name), text(value)) for name, value in message["env"].items())
-        spare, self.spare = self.spare, None
-        if spare is not None and not spare.fits(environ):
+        if self.spare is not None and not self.spare.fits(environ):
             log("the spare does not fit this launch: starting a new interpreter")
-            spare.kill(signal.SIGKILL)
-            spare = None
+            self.drop_spare()
+        spare, self.spare, self.warm_at = self.spare, None, None
         if spare is None:
             # The next restart asks for the same variables: its spare shall have them.
             self.environ = early(environ)
-            spare = Interpreter(environ, self.config["preload"])
-            self.interpreters[spare.pid] = spare
+            spare = self.interpreter(environ)
         spare.kernel = message["kernel"]
         spare.launch = message["launch"]
+        spare.warm_after = message["warm"]
         spare.oom_kills = oom_kills()
         again = message["kernel"] in self.launched
         self.launched.add(message["kernel"])
@@ -440,10 +474,22 @@ class Supervisor(object):
         for message in messages:
             if message["event"] == "begun":
                 one.stamp = message["stamp"]
+            elif message["event"] == "imported":
+                one.stamp.extend(message["stamp"])
+                if message["device"]:
+                    self.leave_out(one, message["module"], message["device"])
             elif message["event"] == "ready":
-                # Only now: a spare that warms up beside a starting kernel would slow it down.
-                self.warm()
+                # Only after this: a spare that warms up beside a starting kernel would slow it down.
+                self.warm_at = time.time() + one.warm_after
                 self.push({"event": "ready", "kernel": one.kernel, "launch": one.launch})
+
+    def leave_out(self, one, module, device):
+        """Have a module imported by kernels only: what waits holds no GPU, which other programs may want."""
+        log("%s is not preloaded any more: it opens %s" % (module, device))
+        self.left_out.add(module)
+        if one is self.spare:
+            self.drop_spare()
+            self.warm()
 
     def reap(self):
         while True:
