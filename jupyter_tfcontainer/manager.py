@@ -167,7 +167,7 @@ class ContainerManager(Settings):
                 if secrets := store.secret_values(environment):
                     container.control().request("expect", env=secrets)
                 container.expire(self.standby_timeout, lambda: self.standbys.end(container))
-                container.standby = True
+                container.stand_by()
         self.log.debug("The start of %s ahead took: %s", environment.name, tell.took())
         return container
 
@@ -750,7 +750,7 @@ class ContainerManager(Settings):
             "created": datetime.fromtimestamp(one["Created"], timezone.utc).isoformat(),
             "kernel": {"id": state["kernel_id"], "ready": True} if runs and state.get("kernel_id") else None,
             "notebook": state.get("session", ""),
-            "state": "elsewhere" if runs else "ended",
+            "state": "ended" if not runs else "standby" if state.get("standby") else "elsewhere",
         }
 
     def _sweep(self) -> None:

@@ -687,6 +687,22 @@ def test_nobody_connected_ends_it() -> None:
         assert "ending: nobody has been connected for 1 s" in one.log()
 
 
+def test_without_a_kernel_nobody_is_waited_for_as_long() -> None:
+    with local(orphan_timeout=3600, empty_timeout=1) as one:
+        owner = one.own()
+        one.launch(owner)
+        owner.event("ready", "k")
+        owner.client.close()
+        with pytest.raises(psutil.TimeoutExpired):
+            one.process.wait(2)  # its kernel may be taken over
+        owner = one.own()
+        owner.client.request("signal", kernel="k", signum=int(signal.SIGKILL))
+        owner.event("exit", "k")
+        owner.client.close()
+        assert one.process.wait(TIMEOUT) == 0
+        assert "ending: nobody has been connected for 1 s" in one.log()
+
+
 def test_nobody_ever_connected_ends_it_too() -> None:
     with local(orphan_timeout=0.1) as one:
         assert one.process.wait(TIMEOUT) == 0

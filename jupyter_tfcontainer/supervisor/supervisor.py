@@ -8,6 +8,8 @@ imports the person's packages. It is one thread around ``select``. Further argum
     path of the Unix socket on which it listens
 ``orphan_timeout``
     seconds without an owner after which the container ends itself, so that a dead server never holds a GPU for ever
+``empty_timeout``
+    the same while no kernel is in it
 ``checks``
     paths whose inode numbers go into the hello: the other side compares them with its own and so knows that its mounts
     arrived
@@ -300,7 +302,7 @@ class Supervisor(object):
             return max(0.0, self.stopping - time.time())
         ends = [self.warm_at] if self.warm_at is not None else []
         if self.owner is None:
-            ends.append(self.orphan_since + self.config["orphan_timeout"])
+            ends.append(self.orphan_since + self.orphan_timeout())
         return max(0.0, min(ends) - time.time()) if ends else None
 
     def check_clock(self):
@@ -312,8 +314,13 @@ class Supervisor(object):
             return
         if self.warm_at is not None and now >= self.warm_at:
             self.warm()
-        if self.owner is None and now >= self.orphan_since + self.config["orphan_timeout"]:
-            self.stop("nobody has been connected for %s s" % self.config["orphan_timeout"])
+        if self.owner is None and now >= self.orphan_since + self.orphan_timeout():
+            self.stop("nobody has been connected for %s s" % self.orphan_timeout())
+
+    def orphan_timeout(self):
+        """Seconds without an owner after which the container ends: without a kernel there is nothing to take over."""
+        timeout = self.config["orphan_timeout"]
+        return timeout if self.kernels() else self.config.get("empty_timeout", timeout)
 
     def stop(self, why):
         if self.stopping is None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -408,3 +411,30 @@ async def test_many_starts_at_once_hold_their_spares_back(by_hand: None, server:
         return all(len(processes(one)) == 3 for one in containers)
 
     assert await asyncio.to_thread(until, warm, 8)
+
+
+# At the command line.
+
+
+async def test_what_stands_by_elsewhere(server: Server) -> None:
+    """`ps` of another process shows it as such, and whoever names the environment means the kernel's container."""
+    name = server.home.add(f"tf-{server.home.root.name.lower()}", MODERN)
+    await server.start(name)
+    (waiting,) = await standing_by(server)
+    (runs,) = [one for one in await server.containers() if one["state"] == "running"]
+
+    async def said(*arguments: str) -> str:
+        command = [str(Path(sys.executable).with_name("jupyter-tfcontainer")), *arguments]
+        done = await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.PIPE, timeout=60)
+        return done.stdout.decode()
+
+    listed = {one["id"]: one for one in json.loads(await said("ps", "--json"))}
+    assert (listed[waiting["id"]]["state"], listed[waiting["id"]]["image"]) == ("standby", MODERN)
+    assert listed[runs["id"]]["state"] == "elsewhere"
+    rows = [line.split()[:3] for line in (await said("ps")).splitlines()]
+    assert [waiting["id"][:12], name, "waits"] in rows
+    assert runs["id"][:12] in await said("stop", name)
+    # The other is left, and can be named as there is no other by now.
+    assert [one["id"] for one in await server.containers()] == [waiting["id"]]
+    assert waiting["id"][:12] in await said("stop", name)
+    assert not server.home.containers()

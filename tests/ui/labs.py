@@ -137,6 +137,8 @@ def lab(
         "--ServerApp.port=0",
         f"--ServerApp.root_dir={home.workspace}",
         f"--IdentityProvider.token={token}",
+        # Tests look at what runs: nothing is started that they do not ask for.
+        "--ContainerManager.standby=0",
     ]
     if uid is None:
         command += [] if os.geteuid() else ["--allow-root"]
