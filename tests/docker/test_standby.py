@@ -102,6 +102,10 @@ async def test_one_stands_by_once_its_environment_is_used(server: Server) -> Non
     # A restart takes none, and has none made.
     assert (await server.ask("POST", f"api/kernels/{second}/restart")).status == 200
     assert [one["id"] for one in await standing_by(server)] == [next_["id"]]
+    assert (await server.ask("DELETE", f"{OURS}/containers/{next_['id']}")).status == 204
+    assert (await server.ask("POST", f"api/kernels/{second}/restart")).status == 200
+    await asyncio.sleep(standby.QUIET + 2)
+    assert [one["state"] for one in await server.containers()] == ["running", "running"]
 
 
 async def test_none_where_the_environment_wants_none(server: Server) -> None:
