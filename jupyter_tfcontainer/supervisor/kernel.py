@@ -11,6 +11,7 @@ import gc
 import json
 import logging
 import os
+import select
 import socket
 import sys
 import time
@@ -105,6 +106,12 @@ def open_gpu():
         if path.startswith(GPU_DEVICES):
             return path
     return None
+
+
+def report(channel, module, seen):
+    """Tell of what has been imported, unless the launch has come: the supervisor has nothing to decide any more."""
+    if not select.select([channel], [], [], 0)[0]:
+        say(channel, event="imported", module=module, stamp=written_over(seen), device=open_gpu())
 
 
 def connected(path):
@@ -209,13 +216,13 @@ def main():
     else:
         os.environ[DEBUGPY_QUIET] = wanted
     seen = set()
-    say(channel, event="imported", module="ipykernel", stamp=written_over(seen), device=None)
+    report(channel, "ipykernel", seen)
     for module in preload:
         try:
             __import__(module)
         except Exception as error:
             sys.stderr.write("[supervisor] %s is not preloaded: %s\n" % (module, error))
-        say(channel, event="imported", module=module, stamp=written_over(seen), device=open_gpu())
+        report(channel, module, seen)
     gc.enable()
     line = channel.makefile("rb").readline()
     if not line:

@@ -553,6 +553,8 @@ def kernel_environ():
 
 def has_ipykernel():
     """Whether this interpreter finds ipykernel without the person's own packages, which it does not look at."""
+    if any(os.path.exists(os.path.join(folder, "ipykernel", "__init__.py")) for folder in sys.path):
+        return True  # without the modules that find one anywhere, which take their time
     try:
         from importlib.util import find_spec
     except ImportError:
