@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
@@ -36,6 +37,7 @@ class TFContainerApp(ExtensionApp):
         manager.operations.listen(self._tell_operation)
         self.settings["tfcontainer_manager"] = manager
         store.filter_hidden(self._server.kernel_spec_manager)
+        manager.threads.soon(manager.want_standbys, self._server.kernel_spec_manager, Path(self._server.root_dir))
         for schema in sorted(SCHEMAS.glob("*.yaml")):
             self._server.event_logger.register_event_schema(schema)
 

@@ -17,6 +17,8 @@ from .engine import EngineFacts, gpu, labels
 from .environments import Environment
 from .workspace import Mount, Workspace, bind, masks
 
+# Seconds without an owner after which a container ends that has no kernel, which somebody could take over.
+EMPTY_TIMEOUT = 60.0
 # Where ipykernel is looked for, in order.
 INTERPRETERS = ("python3", "python", "python2")
 # A CUDA compute cache that holds every kernel of TensorFlow for a card that its wheel has no machine code for;
@@ -35,7 +37,7 @@ REFUSALS = (
     ("shm_size", r"shm"),
 )
 # Fields that keep no container from running, or have errors of their own.
-BLAMELESS = ("image", "gpus", "pull_policy", "compatibility", "ports", "secrets")
+BLAMELESS = ("image", "gpus", "pull_policy", "compatibility", "ports", "secrets", "standby")
 
 # passwd(5), group(5)
 PASSWD_FIELDS = 7
@@ -139,6 +141,7 @@ def create_arguments(
     supervisor = {
         "control": str(folders.run_inside / "control.sock"),
         "orphan_timeout": orphan_timeout,
+        "empty_timeout": min(orphan_timeout, EMPTY_TIMEOUT),
         "checks": [
             *map(str, (*workspace_.places, workspace.HOME)),
             *(mount.target for mount in environment.mounts),

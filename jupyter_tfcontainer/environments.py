@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from traitlets import TraitError
@@ -25,6 +25,8 @@ BYTES_MAXIMUM = 2**63 - 1
 CPUS_MAXIMUM = BYTES_MAXIMUM // 10**9
 # What the kernel has for user and group ids, less the half that the engines refuse.
 ID_MAXIMUM = 2**31 - 1
+# More than anybody starts at a time.
+STANDBY_MAXIMUM = 16
 PORT_MAXIMUM = 2**16 - 1
 # Docker's names for the limits of a process (setrlimit(2)), with the numbers by which runc calls them.
 ULIMITS = {
@@ -115,6 +117,8 @@ class Environment:
         of its container, or None for one that the engine makes up
     preload
         modules that the kernel has imported before it starts
+    standby
+        how many containers of it a server keeps ready, or None for as many as the manager says
     python
         name or path of the interpreter, or None for the first that has ipykernel
     compatibility
@@ -143,6 +147,8 @@ class Environment:
     ports: tuple[int, ...] = ()
     container_name: str | None = None
     preload: tuple[str, ...] = ()
+    # It is about other containers than the one that runs.
+    standby: int | None = field(default=None, compare=False)
     python: str | None = None
     compatibility: Literal["check", "ignore"] = "check"
     secrets: tuple[str, ...] = ()
@@ -375,6 +381,15 @@ def _numbers(minimum: int, maximum: int, what: str) -> Callable[[object], tuple[
     return read
 
 
+def _number(minimum: int, maximum: int, what: str) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if _whole(value, minimum, maximum):
+            return cast("int", value)
+        raise ValueError(f"{what}: a number from {minimum} to {maximum}")
+
+    return read
+
+
 def _names(pattern: str, what: str) -> Callable[[object], tuple[str, ...]]:
     def read(value: object) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(item, str) and re.fullmatch(pattern, item) for item in value):
@@ -445,6 +460,7 @@ READERS: dict[str, Callable[[object], Any]] = {
         "2 to 128 letters, digits, _, . and -, of which the first is a letter or digit",
     ),
     "preload": _names(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", 'names of modules, such as "numpy"'),
+    "standby": _number(0, STANDBY_MAXIMUM, "how many containers are kept ready"),
     "python": _name(
         r"[\w/][\w/.+-]*", "name or path of an interpreter in the image, such as python3 or /opt/bin/python"
     ),

@@ -51,6 +51,8 @@ class KernelEvents:
         self._tell = tell
         self._who = {"kernel_id": kernel_id, "environment": environment.name, "display_name": environment.display_name}
         self._told = 0.0
+        self._begun = time.monotonic()
+        self._steps: list[tuple[str, float]] = []
 
     def emit(self, state: State, message: str, **fields: Any) -> None:
         """Tell one event. Fields that are None are left out."""
@@ -65,7 +67,15 @@ class KernelEvents:
 
     def step(self, step: Step) -> None:
         """The start has come to a step."""
+        self._steps.append((step, time.monotonic()))
         self.emit("starting", f"{STEPS[step]}.", step=step)
+
+    def took(self) -> str:
+        """What each step of a start that is over took, in milliseconds, and the whole."""
+        end = time.monotonic()
+        ends = [*(begun for _, begun in self._steps[1:]), end]
+        steps = [f"{step} {(over - begun) * 1000:.0f}" for (step, begun), over in zip(self._steps, ends, strict=True)]
+        return f"{', '.join(steps)}; {(end - self._begun) * 1000:.0f} ms"
 
     def pulling(self, progress: Progress) -> None:
         """The pull gets on; told now and then."""

@@ -59,6 +59,9 @@ class ImageManager:
         ImageNotFound, ImageInUse
             with what to do
         """
+        if image := self._manager.engine.image(reference):
+            # Those that nobody has asked for keep no image.
+            self._manager.standbys.leave(image["Id"])
         self._images.delete(reference, self._environments_images(specs), force=force)
 
     def pull(self, reference: str, platform: str | None = None) -> Operation:

@@ -11,14 +11,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.kernelspec import KernelSpecManager
+
 from . import (
     catalog,
+    environments,
     events,
     execs,
     host,
@@ -39,6 +42,8 @@ from .errors import (
     ContainerNotFound,
     EngineFailed,
     EngineNotSupported,
+    EnvironmentInvalid,
+    EnvironmentNotFound,
     KernelFailed,
     TFContainerError,
     WorkspaceRefused,
@@ -51,6 +56,7 @@ from .policy import Machine
 from .ports import PROXY_VARIABLE, Ports
 from .running import Exit, Kernel, RunningContainer, recorded
 from .settings import Settings
+from .standby import Standbys, Starts
 from .starter import LOG_LINES, Starter, last_lines
 from .supervisor.client import ENDED, Message
 from .threads import Threads
@@ -60,6 +66,10 @@ from .workspace import Workspace
 RESTART_GRACE = 10.0
 # Seconds that an interpreter may take to become a kernel: old ones import slowly from a cold disk.
 LAUNCH_TIMEOUT = 120.0
+# Seconds that a kernel is left alone before its successor is warmed beside it: it is about to be asked things.
+WARM = 0.2
+# The same where more starts are under way, and nobody tells sooner that they are over.
+WARM_TOGETHER = 10.0
 
 
 class ContainerManager(Settings):
@@ -78,11 +88,18 @@ class ContainerManager(Settings):
         self.ports = Ports(self)
         #: What the cards of this machine do.
         self.cards = Cards()
+        #: The starts that are under way.
+        self.starts = Starts()
+        #: The containers that are started ahead.
+        self.standbys = Standbys(self)
         self._lock = threading.RLock()
         self._starter: Starter | None = None
         self._containers: dict[str, RunningContainer] = {}
         self._listeners: list[events.Listener] = []
         self._launches = 0
+        # Those whose next spare waits for the end of other starts.
+        self._cold: list[RunningContainer] = []
+        self.starts.listen(self._warm)
         # Held while it is counted whether one more container may be started.
         self._admission = threading.Lock()
         self._starting: set[str] = set()
@@ -113,9 +130,14 @@ class ContainerManager(Settings):
                     engine.close()
                     raise
                 self._starter = Starter(engine, Images(engine, self.operations))
+                self.operations.listen(self._image_changed)
                 atexit.register(self._at_exit)
                 self.threads.soon(self._sweep)
             return self._starter
+
+    def _image_changed(self, operation: dict[str, Any]) -> None:
+        if operation["state"] == "done":
+            self.threads.soon(self.standbys.check_images)
 
     def listen(self, listener: events.Listener) -> None:
         """Have events told to a listener, in whichever thread they happen."""
@@ -146,13 +168,16 @@ class ContainerManager(Settings):
         """
         # There is no kernel whose state could be told: whoever asked for the container waits for the answer.
         tell = KernelEvents(listener or (lambda _: None), "", environment)
-        workspace_ = _workspace(root)
-        environment = self._admit(environment, workspace_)
-        container = self._start(environment, workspace_, None, tell)
-        if standby:
-            self._expire(container, self.standby_timeout)
-        else:
-            container.standby = False
+        with self.starts.one():
+            workspace_ = _workspace(root)
+            environment = self._admit(environment, workspace_)
+            container = self._start(environment, workspace_, None, tell, standby=standby)
+            if standby:
+                if secrets := store.secret_values(environment):
+                    container.control().request("expect", env=secrets)
+                container.expire(self.standby_timeout, lambda: self.standbys.end(container))
+                container.stand_by()
+        self.log.debug("The start of %s ahead took: %s", environment.name, tell.took())
         return container
 
     def launch(
@@ -195,30 +220,26 @@ class ContainerManager(Settings):
         TFContainerError
             with what to do; nothing is left behind
         """
-        tell = KernelEvents(self._tell, kernel_id, environment)
+        asked, tell = environment, KernelEvents(self._tell, kernel_id, environment)
         try:
-            workspace_ = _workspace(root)
-            environment = self._admit(environment, workspace_)
-            # Not in the container's own variables, which whoever may talk to the engine can read.
-            env = {**env, **store.secret_values(environment)}
-            if previous and previous.alive and not fresh and previous.environment == environment:
-                container = previous
-            elif previous:
-                self._remove(previous)
-                container = self._start(environment, workspace_, previous.folders, tell)
-            else:
-                container = self._take_standby(environment, workspace_) or self._start(
-                    environment, workspace_, None, tell
-                )
-            tell.step("launch")
-            try:
-                kernel = self._launch(container, kernel_id, key, signature_scheme, cwd, env)
-            except BaseException:
-                self._remove(container)
-                raise
+            with self.starts.one():
+                workspace_ = _workspace(root)
+                environment = self._admit(environment, workspace_)
+                # Not in the container's own variables, which whoever may talk to the engine can read.
+                env = {**env, **store.secret_values(environment)}
+                container = self._container(environment, workspace_, previous, tell, fresh=fresh)
+                tell.step("launch")
+                try:
+                    kernel = self._launch(container, kernel_id, key, signature_scheme, cwd, env)
+                except BaseException:
+                    self._remove(container)
+                    raise
+                if self.in_server and previous is None:
+                    self.standbys.want(asked, root)
         except TFContainerError as error:
             tell.emit("failed", str(error))
             raise
+        self.log.debug("The start of %s took: %s", environment.name, tell.took())
         self.threads.soon(self._learn, container)
         tell.emit(
             "running",
@@ -280,9 +301,47 @@ class ContainerManager(Settings):
             raise ContainerEnded(f"The container does not run on {self.engine.facts.host} any more.")
         return container
 
+    def _container(
+        self,
+        environment: Environment,
+        workspace_: Workspace,
+        previous: RunningContainer | None,
+        tell: KernelEvents,
+        *,
+        fresh: bool,
+    ) -> RunningContainer:
+        """The container for a launch: the one that the kernel had, one that stands by, or a new one."""
+        if previous is None:
+            return self.standbys.take(environment, workspace_) or self._start(environment, workspace_, None, tell)
+        if previous.alive and not fresh and previous.environment == environment:
+            return previous
+        self._remove(previous)
+        return self._start(environment, workspace_, previous.folders, tell)
+
     def connection(self, container: RunningContainer, key: str, signature_scheme: str) -> dict[str, Any]:
         """Connection information for a kernel, as seen from this side."""
         return _connection(str(container.folders.run / "k"), key, signature_scheme)
+
+    def has_image(self, environment: Environment) -> bool:
+        """Whether the image of an environment is there: nothing is pulled for what nobody waits for."""
+        image = catalog.load().mirrored(environment.image, self.registry_prefix)
+        return self.starter.current_image(replace(environment, image=image)) is not None
+
+    def want_standbys(self, specs: KernelSpecManager, root: Path) -> None:
+        """Have containers stand by for the environments that say so.
+
+        Parameters
+        ----------
+        specs
+            the kernelspecs that there are
+        root
+            the workspace's folder
+        """
+        for name in specs.find_kernel_specs():
+            with suppress(EnvironmentNotFound, EnvironmentInvalid):
+                environment = environments.find(name, specs)
+                if environment.standby:
+                    self.standbys.want(environment, root)
 
     def _machine(self, environment: Environment) -> Machine:
         facts = self.engine.facts
@@ -337,13 +396,18 @@ class ContainerManager(Settings):
         self.policy.admit(environment, self._machine(environment), None, host.usable_devices(environment))
 
     @contextmanager
-    def _admitted(self, environment: Environment, folders: Folders) -> Iterator[None]:
-        """Keep a place among the containers that a person may have, while one is being started."""
+    def _admitted(self, environment: Environment, folders: Folders, *, standby: bool) -> Iterator[None]:
+        """Keep a place among the containers that a person may have, while one is being started.
+
+        One that stands by makes room for one that is asked for.
+        """
         rules = self.policy
         with self._admission:
             if rules.max_containers is not None:
                 there = {one["Labels"].get(labels.FOLDER) for one in self.engine.list(os.getuid())}
                 running = len(there | self._starting)
+                if running >= rules.max_containers and not standby and self.standbys.end_one():
+                    running -= 1
                 rules.admit_another(environment, self._machine(environment), running)
             self._starting.add(str(folders.state))
         try:
@@ -353,12 +417,18 @@ class ContainerManager(Settings):
                 self._starting.remove(str(folders.state))
 
     def _start(
-        self, environment: Environment, workspace_: Workspace, folders: Folders | None, tell: KernelEvents
+        self,
+        environment: Environment,
+        workspace_: Workspace,
+        folders: Folders | None,
+        tell: KernelEvents,
+        *,
+        standby: bool = False,
     ) -> RunningContainer:
         tell.step("engine")
         starter = self.starter
         folders = folders or host.container_folders(environment.name, self.state_dir)
-        with self._admitted(environment, folders):
+        with self._admitted(environment, folders, standby=standby):
             container = starter.start(
                 environment,
                 workspace_,
@@ -370,16 +440,6 @@ class ContainerManager(Settings):
         with self._lock:
             self._containers[container.id] = container
         return container
-
-    def _take_standby(self, environment: Environment, workspace_: Workspace) -> RunningContainer | None:
-        with self._lock:
-            for container in self._containers.values():
-                same = container.environment == environment and container.workspace == workspace_
-                if same and container.standby and container.alive:
-                    container.standby = False
-                    container.keep()
-                    return container
-        return None
 
     def _launch(
         self,
@@ -395,7 +455,6 @@ class ContainerManager(Settings):
             kernel = Kernel(kernel_id, self._launches)
         with container.busy:
             previous = container.kernel
-            container.standby = False
             container.keep()
             container.kernel = kernel
             inside = container.workspace.inside(cwd.resolve()) or workspace.NOTEBOOKS
@@ -410,6 +469,7 @@ class ContainerManager(Settings):
                 cwd=str(inside),
                 env=self._inner_variables(container, env),
                 arguments=[],
+                warm=WARM_TOGETHER if self._held(container) else WARM,
             )
             try:
                 kernel.ready.result(LAUNCH_TIMEOUT)
@@ -418,6 +478,25 @@ class ContainerManager(Settings):
             except ContainerError:
                 raise self._kernel_failed(container, kernel, kernel.exited.result()) from None
         return kernel
+
+    def _held(self, container: RunningContainer) -> bool:
+        """Whether the next spare of a container is to wait for the end of other starts, as all told by it."""
+        with self._lock:
+            if self.starts.count < 2:  # noqa: PLR2004 - its own
+                return False
+            self._cold.append(container)
+            return True
+
+    def _warm(self) -> None:
+        """No start is under way: the spares that were to wait for that are warmed."""
+        with self._lock:
+            cold, self._cold = self._cold, []
+        for container in cold:
+            self.threads.soon(self._warm_one, container)
+
+    def _warm_one(self, container: RunningContainer) -> None:
+        with suppress(ContainerError):  # it has ended
+            container.control().request("warm")
 
     def _learn(self, container: RunningContainer) -> None:
         """Take the opportunity to see what is in the image of a container, once its kernel is there."""
@@ -575,14 +654,13 @@ class ContainerManager(Settings):
         """Cancel what starts, remove what runs, and let go of the engine."""
         with self._lock:
             starter = self._starter
+        self.standbys.close()
         if starter:
             starter.cancel()
         self.operations.close()
         self.cards.close()
         self.threads.finish_starts()
-        with self._lock:
-            running = list(self._containers.values())
-        if running:
+        if running := self.running():
             with ThreadPoolExecutor(len(running), "tfcontainer-stop") as pool:
                 for done in [pool.submit(self._remove, container) for container in running]:
                     if error := done.exception():
@@ -596,10 +674,8 @@ class ContainerManager(Settings):
 
     def _at_exit(self) -> None:
         """Remove what still runs: some clients ask their kernel to end and are gone (``jupyter console``)."""
-        with self._lock:
-            running = list(self._containers.values())
         self.operations.close()
-        for container in running:  # one by one: no thread can be started any more
+        for container in self.running():  # one by one: no thread can be started any more
             try:
                 self._remove(container)
             except TFContainerError as error:
@@ -641,6 +717,11 @@ class ContainerManager(Settings):
             when there is none of that id, or it is not this user's
         """
         return self.engine.logs(self.get(container_id)["id"], tail)
+
+    def running(self) -> builtins.list[RunningContainer]:
+        """The containers of this process."""
+        with self._lock:
+            return list(self._containers.values())
 
     def running_ids(self) -> builtins.list[str]:
         """The ids of the containers of this user that run."""
@@ -753,7 +834,7 @@ class ContainerManager(Settings):
             "created": datetime.fromtimestamp(one["Created"], timezone.utc).isoformat(),
             "kernel": {"id": state["kernel_id"], "ready": True} if runs and state.get("kernel_id") else None,
             "notebook": state.get("session", ""),
-            "state": "elsewhere" if runs else "ended",
+            "state": "ended" if not runs else "standby" if state.get("standby") else "elsewhere",
         }
 
     def _sweep(self) -> None:

@@ -191,7 +191,7 @@ class RunningContainer:
         #: Held while a kernel is launched here, or while the container is removed.
         self.busy = threading.Lock()
         #: Whether it was started ahead and waits for its first kernel.
-        self.standby = True
+        self.standby = False
         self.removed = False
         #: What is to be said of the environment on this machine, though it runs.
         self.caveats: list[str] = []
@@ -256,6 +256,11 @@ class RunningContainer:
                 program.hear(None)
         elif program_ := self._programs.get(message["program"]):
             program_.hear(message)
+
+    def stand_by(self) -> None:
+        """Let the next launch have it, and write that down for whoever comes to have a look."""
+        self.standby = True
+        self.record.write({"container": self.id, "standby": True, "image": self.environment.image})
 
     def note(self, connection: dict[str, Any], session: str, cwd: str, *, in_server: bool) -> None:
         """Write down what taking over this container needs, and whoever comes to have a look.

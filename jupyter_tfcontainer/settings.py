@@ -50,6 +50,17 @@ class Settings(SingletonConfigurable):
         1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
     ).tag(config=True)
 
+    standby = Int(
+        1,
+        min=0,
+        help="How many containers stand by for an environment that does not say it (standby), once it has been used in "
+        "this server.",
+    ).tag(config=True)
+    standby_load = Float(
+        1.0,
+        help="Load of the machine, for each of its processors, above which no container is started to stand by.",
+    ).tag(config=True)
+
     registry_prefix = Unicode(
         help="Registry, and folder in it, that has copies of the catalog's images, such as 'mirror.example:5000/hub'. "
         "Images of the catalog that are named without a registry, or with NVIDIA's own, come from there."

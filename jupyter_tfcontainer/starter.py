@@ -192,7 +192,7 @@ class Starter:
             )
             container.python = container.client.hello["python"]
             self._pythons[image["Id"]] = container.client.hello["executable"]
-            self._prove_mounts(container, user)
+            self.prove_mounts(container)
             self._prove_gpus(container, route)
         except BaseException as error:
             if container.id:
@@ -202,6 +202,13 @@ class Starter:
                 raise self._refused(container, str(error)) from error
             raise
         return container
+
+    def current_image(self, environment: Environment) -> str | None:
+        """The id of the image that an environment would be started in as things are; None where it is not there."""
+        image = self.engine.image(environment.image)
+        if image is None:
+            return None
+        return str((preparing.prepared(self.images, environment, image) or image)["Id"])
 
     def cancel(self) -> None:
         """Cancel all starts: the operations that they wait for, and the containers that boot."""
@@ -351,14 +358,24 @@ class Starter:
                 f"{facts.name} says nothing of why. {gpu.REMEDIES[route]}; or pick an environment without a GPU."
             )
 
-    def _prove_mounts(self, container: RunningContainer, user: Person) -> None:
-        """The same folder has the same inode number on both sides; another engine's idea of that path has not."""
+    def prove_mounts(self, container: RunningContainer) -> None:
+        """See that the folders of a container are those of this machine.
+
+        The same folder has the same inode number on both sides; another engine's idea of that path has not, nor has
+        a folder that was put in its place later.
+
+        Raises
+        ------
+        MountMissing
+            with what to do
+        """
         outside = dict.fromkeys(container.workspace.places, container.workspace.root)
         outside[workspace.HOME] = container.folders.home
         outside.update((PurePosixPath(mount.target), Path(mount.source)) for mount in container.environment.mounts)
         for place, inode in container.control().hello["inodes"].items():
             folder = next(folder for inside, folder in outside.items() if str(inside) == place)
             if isinstance(inode, str):
+                user = containers.kernel_user(container.environment, host.person(), self.engine.facts)
                 raise MountMissing(
                     f"A kernel of user {user.uid} cannot enter {folder}: {inode}. See that this user may enter "
                     f"each folder on the way to it."

@@ -64,6 +64,8 @@ def jp_server_config() -> Config:
                 "jpserver_extensions": {"jupyter_tfcontainer": True, "jupyter_server_terminals": False},
                 "allow_unauthenticated_access": False,
             },
+            # Tests look at what runs: nothing is started that they do not ask for.
+            "ContainerManager": {"standby": 0},
             # A test need not wait as long as a person can.
             "KernelRestarter": {"time_to_dead": 0.1},
         }

@@ -175,6 +175,7 @@ def test_the_supervisor_is_the_command() -> None:
     assert json.loads(argument) == {
         "control": "/tfcontainer/run/1a2b/control.sock",
         "orphan_timeout": 60.0,
+        "empty_timeout": 60.0,
         "checks": ["/notebooks", "/home/ada/work", "/tfcontainer/home"],
         "preload": [],
         "shared": False,

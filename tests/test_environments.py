@@ -132,6 +132,8 @@ def test_defaults() -> None:
         ("container_name", "followme", "followme"),
         ("container_name", "0.a-b_C", "0.a-b_C"),
         ("preload", ["numpy", "os.path", "_x1"], ("numpy", "os.path", "_x1")),
+        ("standby", 0, 0),
+        ("standby", 16, 16),
         ("python", "python3.5", "python3.5"),
         ("python", "/opt/c++/bin/python", "/opt/c++/bin/python"),
         ("secrets", ["API_KEY", "_1"], ("API_KEY", "_1")),
@@ -168,6 +170,7 @@ MUST_BE = {
     "ports": "a list of ports: numbers from 1 to 65535",
     "container_name": "2 to 128 letters, digits, _, . and -, of which the first is a letter or digit",
     "preload": 'a list of names of modules, such as "numpy"',
+    "standby": "how many containers are kept ready: a number from 0 to 16",
     "python": "name or path of an interpreter in the image, such as python3 or /opt/bin/python",
     "secrets": 'a list of names of variables, such as "API_KEY"',
     "compatibility": "one of check, ignore",
@@ -264,6 +267,7 @@ CPUS_INVALID: list[Any] = [0, 0.009, -1, "2", None, True, float("nan"), float("i
             ("preload", value)
             for value in (None, "numpy", [""], ["1a"], ["a-b"], ["a."], [".a"], ["a b"], [1], ["a\n"])
         ),
+        *(("standby", value) for value in (-1, 17, 1.0, True, "1", None)),
         *(("python", value) for value in ("", "-c", "python 3", "python;ls", "$(ls)", "python\n", None, 3, ["python"])),
         *(("secrets", value) for value in (None, "A", [""], ["A B"], ["1A"], ["A=b"], [1], {"A": "b"}, ["Ä"])),
         *(("network", value) for value in ("host", "", "None", None, "container:abc")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import replace
 from typing import Any, get_args
@@ -119,3 +120,9 @@ def test_no_secret_is_told(listener: Listener) -> None:
     """Events reach every listener that is authorised."""
     listener.tell.step("engine")
     assert "s3cret" not in str(listener.heard)
+
+
+def test_what_each_step_took(listener: Listener) -> None:
+    listener.tell.step("boot")
+    listener.tell.step("launch")
+    assert re.fullmatch(r"boot \d, launch \d; \d+ ms", listener.tell.took())

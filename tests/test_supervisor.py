@@ -138,7 +138,8 @@ class Local:
         return {child.pid for child in self.process.children()}
 
     def spare(self) -> int:
-        """The interpreter that waits."""
+        """The interpreter that waits, once those that were dropped are gone."""
+        assert until(lambda: len(self.children() - self.pids) == 1, TIMEOUT)
         (pid,) = self.children() - self.pids
         return pid
 
@@ -160,7 +161,7 @@ class Local:
             "kernel_name": "",
         }
 
-    def launch(self, owner: Owner, kernel: str = "k", env: dict[str, str] | None = None) -> Message:
+    def launch(self, owner: Owner, kernel: str = "k", env: dict[str, str] | None = None, warm: float = 0.0) -> Message:
         """Launch a kernel; the reply has its process id."""
         owner.launches += 1
         reply = owner.client.request(
@@ -172,6 +173,7 @@ class Local:
             env=env or {},
             arguments=[],
             subscribers=None,
+            warm=warm,
         )
         self.pids.add(reply["pid"])
         return reply
@@ -368,7 +370,7 @@ CHILD = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(ch
 def test_a_signal_goes_to_the_process_group(supervisor: Local, owner: Owner) -> None:
     client = supervisor.started(owner)
     child = psutil.Process(int(value(client, CHILD)))
-    request = client.execute("import time; print('begun', flush=True); time.sleep(600)")
+    request = client.execute("import time; print('begun', flush=True); time.sleep(600)", stop_on_error=False)
     while client.get_iopub_msg(timeout=TIMEOUT)["content"].get("text") != "begun\n":
         pass
     assert owner.client.request("signal", kernel="k", signum=int(signal.SIGINT))["found"] is True
@@ -412,7 +414,7 @@ def test_the_spare_becomes_the_kernel_and_the_next_is_warmed(supervisor: Local, 
     waiting = supervisor.spare()
     assert supervisor.launch(owner, "two")["pid"] == waiting
     owner.event("ready", "two")
-    assert len(supervisor.children()) == 3
+    assert until(lambda: len(supervisor.children()) == 3, TIMEOUT)
 
 
 def test_a_restart_takes_the_spare_and_tells_no_exit(supervisor: Local, owner: Owner) -> None:
@@ -484,6 +486,68 @@ def test_a_changed_folder_spends_the_spare(supervisor: Local, owner: Owner, chan
     assert taken == (change == "none")
     owner.event("ready", "k")
     assert supervisor.log().count("does not fit") == (1 if taken else 2)
+
+
+def test_the_next_spare_waits_until_it_is_time(supervisor: Local, owner: Owner) -> None:
+    begun = time.monotonic()
+    supervisor.launch(owner, warm=1.0)
+    owner.event("ready", "k")
+    assert len(supervisor.children()) == 1
+    supervisor.spare()
+    assert time.monotonic() - begun > 1
+
+
+def test_the_next_spare_comes_when_asked_for(supervisor: Local, owner: Owner) -> None:
+    supervisor.launch(owner, warm=3600)
+    owner.event("ready", "k")
+    assert len(supervisor.children()) == 1
+    owner.client.request("warm")
+    waiting = supervisor.spare()
+    owner.client.request("warm")
+    assert supervisor.spare() == waiting
+    assert supervisor.launch(owner, warm=3600)["pid"] == waiting
+    owner.event("ready", "k")
+
+
+def test_a_restart_before_the_next_spare_is_there(supervisor: Local, owner: Owner) -> None:
+    """A launch is never kept waiting for one."""
+    supervisor.launch(owner, warm=3600)
+    owner.event("ready", "k")
+    supervisor.launch(owner, warm=0)
+    owner.event("ready", "k")
+    supervisor.spare()
+    # The one that was to come for the kernel before does not come as well.
+    assert len(supervisor.children()) == 2
+
+
+def test_variables_that_are_expected(supervisor: Local, owner: Owner) -> None:
+    first = supervisor.spare()
+    owner.client.request("expect", env={"NAME": "数据"})
+    waiting = supervisor.spare()
+    assert waiting != first
+    owner.client.request("expect", env={"NAME": "数据"})
+    assert supervisor.launch(owner, env={"NAME": "数据"})["pid"] == waiting
+    owner.event("ready", "k")
+    assert "does not fit" not in supervisor.log()
+    assert value(supervisor.talk(), "import os; print(os.environ['NAME'])") == "数据"
+
+
+@pytest.mark.parametrize("change", ["none", "written over"])
+def test_a_preloaded_file_that_is_written_over_spends_the_spare(change: str) -> None:
+    with local(preload=("mine",)) as one:
+        module = one.packages / "mine.py"
+        module.write_text("name = 'old'")
+        owner = one.own()
+        # With a variable of its own: a new interpreter, which finds the module.
+        client = one.started(owner, env={"A": "1"})
+        assert value(client, "import sys; print(sys.modules['mine'].name)") == "old"
+        waiting = one.warm_spare()
+        if change != "none":
+            module.write_text("name = 'new'")
+        taken = one.launch(owner, env={"A": "1"})["pid"] == waiting
+        owner.event("ready", "k")
+        assert taken == (change == "none")
+        assert value(one.talk(), "import mine; print(mine.name)") == ("old" if taken else "new")
 
 
 def test_preload() -> None:
@@ -620,6 +684,22 @@ def test_nobody_connected_ends_it() -> None:
         begun = time.monotonic()
         assert one.process.wait(TIMEOUT) == 0
         assert time.monotonic() - begun > 0.9
+        assert "ending: nobody has been connected for 1 s" in one.log()
+
+
+def test_without_a_kernel_nobody_is_waited_for_as_long() -> None:
+    with local(orphan_timeout=3600, empty_timeout=1) as one:
+        owner = one.own()
+        one.launch(owner)
+        owner.event("ready", "k")
+        owner.client.close()
+        with pytest.raises(psutil.TimeoutExpired):
+            one.process.wait(2)  # its kernel may be taken over
+        owner = one.own()
+        owner.client.request("signal", kernel="k", signum=int(signal.SIGKILL))
+        owner.event("exit", "k")
+        owner.client.close()
+        assert one.process.wait(TIMEOUT) == 0
         assert "ending: nobody has been connected for 1 s" in one.log()
 
 

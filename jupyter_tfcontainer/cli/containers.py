@@ -83,6 +83,9 @@ def find(text: str, models: list[dict[str, Any]]) -> dict[str, Any]:
     found = [one for one in models if one["environment"] == text] or [
         one for one in models if text and one["id"].startswith(text)
     ]
+    if len(found) > 1:
+        # What only waits is nobody's.
+        found = [one for one in found if one["state"] != "standby"] or found
     if len(found) == 1:
         return found[0]
     if found:

@@ -116,6 +116,7 @@ class EnvironmentHandler(_Handler):
         change = self.change(body)
         if body:
             await call(store.change, name, change, specs)
+            await call(self.manager.standbys.forget, name)
         if hidden is not None:
             await call(store.hide if hidden else store.show, name, specs)
         model = await call(_model, name, specs)
@@ -127,6 +128,7 @@ class EnvironmentHandler(_Handler):
     async def delete(self, name: str) -> None:
         """Delete it; one that is not the person's own is hidden."""
         deleted = await self.manager.threads.call(store.delete, name, self.kernel_spec_manager)
+        await self.manager.threads.call(self.manager.standbys.forget, name)
         self.tell(name, "deleted" if deleted else "changed")
         self.set_status(HTTPStatus.NO_CONTENT)
         self.finish()

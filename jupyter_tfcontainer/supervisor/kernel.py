@@ -2,7 +2,8 @@
 
 It runs inside the container (Python 2.7 to newest), started by ``supervisor.py``. It imports ipykernel and waits; the
 launch message turns it into the kernel. Its standard input is a socket to the supervisor, on which it says "begun" with
-a stamp of the folders that ``import`` searches, and "ready" when the kernel's sockets are bound.
+a stamp of the folders that ``import`` searches, "imported" with one of the files that were read, after each step of its
+imports, and "ready" when the kernel's sockets are bound.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ import gc
 import json
 import logging
 import os
+import select
 import socket
 import sys
 import time
@@ -30,6 +32,8 @@ PARTS = (
     "IPython.core.debugger",
     "IPython.extensions.storemagic",
 )
+# Devices by which programs use GPUs: NVIDIA's driver, AMD's, any card's, Windows'.
+GPU_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/", "/dev/dxg")
 DEBUGPY_QUIET = "PYDEVD_DISABLE_FILE_VALIDATION"
 # socket.SO_ACCEPTCONN of <asm-generic/socket.h>, which Python 2 lacks.
 SO_ACCEPTCONN = 30
@@ -68,6 +72,46 @@ def stamp():
                 os.path.join(folder, name) for name in os.listdir(folder) if name.endswith((".pth", ".egg-link"))
             )
     return [(path, os.stat(path).st_mtime if os.path.exists(path) else None) for path in paths]
+
+
+def written_over(seen):
+    """When the files of modules that are not in ``seen`` were last changed, of those that this user may change.
+
+    Editors write into a file, which leaves its folder's time as it was.
+    """
+    files = []
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if name in seen or not isinstance(path, str):
+            continue
+        seen.add(name)
+        if path.endswith((".pyc", ".pyo")):
+            path = path[:-1]
+        try:
+            if os.access(path, os.W_OK):
+                json.dumps(path)  # else it is in no encoding that could be told
+                files.append((path, os.stat(path).st_mtime))
+        except (OSError, ValueError):
+            continue
+    return files
+
+
+def open_gpu():
+    """A device of a GPU that this process has open, or None."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            path = os.readlink("/proc/self/fd/" + name)
+        except OSError:
+            continue  # closed meanwhile
+        if path.startswith(GPU_DEVICES):
+            return path
+    return None
+
+
+def report(channel, module, seen):
+    """Tell of what has been imported, unless the launch has come: the supervisor has nothing to decide any more."""
+    if not select.select([channel], [], [], 0)[0]:
+        say(channel, event="imported", module=module, stamp=written_over(seen), device=open_gpu())
 
 
 def connected(path):
@@ -186,11 +230,14 @@ def main():
         del os.environ[DEBUGPY_QUIET]
     else:
         os.environ[DEBUGPY_QUIET] = wanted
+    seen = set()
+    report(channel, "ipykernel", seen)
     for module in preload:
         try:
             __import__(module)
         except Exception as error:
             sys.stderr.write("[supervisor] %s is not preloaded: %s\n" % (module, error))
+        report(channel, module, seen)
     gc.enable()
     line = channel.makefile("rb").readline()
     if not line:

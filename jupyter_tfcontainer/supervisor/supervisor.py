@@ -8,6 +8,8 @@ imports the person's packages. It is one thread around ``select``. Further argum
     path of the Unix socket on which it listens
 ``orphan_timeout``
     seconds without an owner after which the container ends itself, so that a dead server never holds a GPU for ever
+``empty_timeout``
+    the same while no kernel is in it
 ``checks``
     paths whose inode numbers go into the hello: the other side compares them with its own and so knows that its mounts
     arrived
@@ -30,8 +32,13 @@ The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the 
     descriptor that is passed
 ``launch``
     with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
-    ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null. The events ``ready`` and
-    ``exit`` (``code``, ``signal``, ``oom``) follow
+    ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null; ``warm``, how many
+    seconds after it is ready the next spare is started at the latest. The events ``ready`` and ``exit`` (``code``,
+    ``signal``, ``oom``) follow
+``warm``
+    starts the next spare now
+``expect``
+    with ``env``, variables that the next launch will ask for: the spare shall have them
 ``signal``
     with ``signum``, and ``kernel`` or ``program``
 ``list``
@@ -183,7 +190,7 @@ def send_descriptor(sock, descriptor):
 
 def modified(path):
     try:
-        return os.stat(path).st_mtime
+        return os.stat(text(path)).st_mtime
     except OSError:
         return None
 
@@ -299,6 +306,7 @@ class Interpreter(Child):
         self.kernel = None
         self.launch = None
         self.stamp = None
+        self.warm_after = 0
         self.ready = False
         # Its own sockets: those that it has before anything of the person's runs.
         self.own = set()
@@ -391,6 +399,8 @@ class Supervisor(object):
         self.token = hexlify(os.urandom(16)).decode("ascii")
         self.requests = {
             "launch": self.launch,
+            "warm": self.warm_now,
+            "expect": self.expect,
             "signal": self.send_signal,
             "list": lambda _: {"ok": True, "kernels": self.kernels()},
             "ports": lambda _: {"ok": True, "ports": self.ports()},
@@ -399,6 +409,8 @@ class Supervisor(object):
             "stop": self.stop_asked,
         }
         self.spare = None
+        self.warm_at = None
+        self.left_out = set()
         self.stopping = None
         self.launched = set()
         self.orphan_since = time.time()
@@ -470,8 +482,11 @@ class Supervisor(object):
         moments = [one.deadline for one in self.dials]
         if self.stopping is not None:
             moments.append(self.stopping)
-        elif self.owner is None:
-            moments.append(self.orphan_since + self.config["orphan_timeout"])
+        else:
+            if self.warm_at is not None:
+                moments.append(self.warm_at)
+            if self.owner is None:
+                moments.append(self.orphan_since + self.orphan_timeout())
         return max(0.0, min(moments) - time.time()) if moments else None
 
     def check_clock(self):
@@ -483,8 +498,16 @@ class Supervisor(object):
             if now >= self.stopping:
                 self.kill_all(signal.SIGKILL)
                 self.stopping = now + TERM_TIMEOUT
-        elif self.owner is None and now >= self.orphan_since + self.config["orphan_timeout"]:
-            self.stop("nobody has been connected for %s s" % self.config["orphan_timeout"])
+            return
+        if self.warm_at is not None and now >= self.warm_at:
+            self.warm()
+        if self.owner is None and now >= self.orphan_since + self.orphan_timeout():
+            self.stop("nobody has been connected for %s s" % self.orphan_timeout())
+
+    def orphan_timeout(self):
+        """Seconds without an owner after which the container ends: without a kernel there is nothing to take over."""
+        timeout = self.config["orphan_timeout"]
+        return timeout if self.kernels() else self.config.get("empty_timeout", timeout)
 
     def stop(self, why):
         if self.stopping is None:
@@ -497,9 +520,19 @@ class Supervisor(object):
             one.kill(signum)
 
     def warm(self):
+        self.warm_at = None
         if self.spare is None and self.stopping is None:
-            self.spare = Interpreter(self.environ, self.config["preload"])
-            self.interpreters[self.spare.pid] = self.spare
+            self.spare = self.interpreter(self.environ)
+
+    def interpreter(self, environ):
+        """A new one, which imports ahead what may be imported ahead."""
+        one = Interpreter(environ, [name for name in self.config["preload"] if name not in self.left_out])
+        self.interpreters[one.pid] = one
+        return one
+
+    def drop_spare(self):
+        spare, self.spare = self.spare, None
+        spare.kill(signal.SIGKILL)
 
     # What clients ask.
 
@@ -580,6 +613,18 @@ class Supervisor(object):
                 return one
         return None
 
+    def warm_now(self, _):
+        self.warm()
+        return {"ok": True}
+
+    def expect(self, message):
+        self.environ = dict(self.environ)
+        self.environ.update((text(name), text(value)) for name, value in message["env"].items())
+        if self.spare is not None and not self.spare.fits(self.environ):
+            self.drop_spare()
+        self.warm()
+        return {"ok": True}
+
     def send_signal(self, message):
         if "program" in message:
             one = next((each for each in self.programs.values() if each.number == message["program"]), None)
@@ -602,18 +647,17 @@ class Supervisor(object):
             old.kill(signal.SIGKILL)
         environ = dict(self.environ)
         environ.update((text(name), text(value)) for name, value in message["env"].items())
-        spare, self.spare = self.spare, None
-        if spare is not None and not spare.fits(environ):
+        if self.spare is not None and not self.spare.fits(environ):
             log("the spare does not fit this launch: starting a new interpreter")
-            spare.kill(signal.SIGKILL)
-            spare = None
+            self.drop_spare()
+        spare, self.spare, self.warm_at = self.spare, None, None
         if spare is None:
             # The next restart asks for the same variables: its spare shall have them.
             self.environ = early(environ)
-            spare = Interpreter(environ, self.config["preload"])
-            self.interpreters[spare.pid] = spare
+            spare = self.interpreter(environ)
         spare.kernel = message["kernel"]
         spare.launch = message["launch"]
+        spare.warm_after = message["warm"]
         spare.oom_kills = oom_kills()
         again = message["kernel"] in self.launched
         self.launched.add(message["kernel"])
@@ -687,12 +731,24 @@ class Supervisor(object):
         for message in messages:
             if message["event"] == "begun":
                 one.stamp = message["stamp"]
+            elif message["event"] == "imported":
+                one.stamp.extend(message["stamp"])
+                if message["device"]:
+                    self.leave_out(one, message["module"], message["device"])
             elif message["event"] == "ready":
-                # Only now: a spare that warms up beside a starting kernel would slow it down.
-                self.warm()
+                # Only after this: a spare that warms up beside a starting kernel would slow it down.
+                self.warm_at = time.time() + one.warm_after
                 one.ready = True
                 one.own = sockets(one.pid)
                 self.push({"event": "ready", "kernel": one.kernel, "launch": one.launch})
+
+    def leave_out(self, one, module, device):
+        """Have a module imported by kernels only: what waits holds no GPU, which other programs may want."""
+        log("%s is not preloaded any more: it opens %s" % (module, device))
+        self.left_out.add(module)
+        if one is self.spare:
+            self.drop_spare()
+            self.warm()
 
     def hear_program(self, one):
         try:
@@ -771,6 +827,8 @@ def kernel_environ():
 
 def has_ipykernel():
     """Whether this interpreter finds ipykernel without the person's own packages, which it does not look at."""
+    if any(os.path.exists(os.path.join(folder, "ipykernel", "__init__.py")) for folder in sys.path):
+        return True  # without the modules that find one anywhere, which take their time
     try:
         from importlib.util import find_spec
     except ImportError:

@@ -339,6 +339,7 @@ export interface IEnvironment extends IAnyEnvironment {
   mounts: IMount[];
   ports: number[];
   preload: string[];
+  standby: number | null;
   /** The names of its variables. */
   env: string[];
   /** What is known of its image. */

@@ -68,6 +68,7 @@ const ENVIRONMENT: IEnvironment = {
   mounts: [{ source: '/data', target: '/in', read_only: true }],
   ports: [6006],
   preload: ['numpy'],
+  standby: 2,
   env: ['KEPT', 'GONE'],
   catalog: null,
   verdict: null
@@ -136,7 +137,8 @@ describe('the form', () => {
         user: 'root',
         mounts: [{ source: '/data', target: '/in', read_only: true }],
         ports: [6006],
-        preload: ['numpy']
+        preload: ['numpy'],
+        standby: 2
       },
       env: {}
     });

@@ -79,6 +79,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "ports": st.lists(st.integers(1, 65535), max_size=3),
     "container_name": st.uuids().map(lambda one: f"tfc-test-{one}"),
     "preload": st.lists(st.sampled_from(["json.tool", "wave", "not_there"]), max_size=2),
+    "standby": st.integers(0, 16),
     "python": st.sampled_from(["python3", "python", "/usr/bin/python3", "python9", "/bin/sh"]),
     "compatibility": st.sampled_from(["check", "ignore"]),
     "secrets": st.lists(st.sampled_from(["KEY", "OTHER"]), max_size=2),

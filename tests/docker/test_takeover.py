@@ -56,6 +56,8 @@ class Process:
                 *(sys.executable, "-m", "jupyter_server", "--no-browser", "--ServerApp.ip=127.0.0.1"),
                 *("--ServerApp.port=0", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={TOKEN}"),
                 "--ServerApp.jpserver_extensions={'jupyter_tfcontainer': True}",
+                # What is started here is what is asked for.
+                "--ContainerManager.standby=0",
                 *([] if os.geteuid() else ["--allow-root"]),
                 *settings,
             ],

@@ -153,6 +153,8 @@ def lab(
         f"--ServerApp.port={port}",
         f"--ServerApp.root_dir={home.workspace}",
         f"--IdentityProvider.token={token}",
+        # Tests look at what runs: nothing is started that they do not ask for.
+        "--ContainerManager.standby=0",
     ]
     if uid is None:
         command += [] if os.geteuid() else ["--allow-root"]

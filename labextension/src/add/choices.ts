@@ -21,6 +21,7 @@ export interface IForm {
   mounts: string;
   ports: string;
   preload: string;
+  standby: string;
 }
 
 export interface IChoice {
@@ -44,7 +45,8 @@ export const EMPTY: IForm = {
   env: '',
   mounts: '',
   ports: '',
-  preload: ''
+  preload: '',
+  standby: ''
 };
 
 /** The releases of a catalog, the newest first. */
@@ -130,7 +132,8 @@ export function formOf(environment: IEnvironment): IForm {
       .map(({ source, target, read_only }) => `${source}:${target}${read_only ? ':ro' : ''}`)
       .join('\n'),
     ports: environment.ports.join(', '),
-    preload: environment.preload.join(', ')
+    preload: environment.preload.join(', '),
+    standby: environment.standby === null ? '' : String(environment.standby)
   };
 }
 
@@ -156,7 +159,8 @@ export function fieldsOf(form: IForm, before: IEnvironment | null): IFields {
     user: form.user.trim() === 'me' ? null : form.user.trim() || null,
     mounts: lines(form.mounts).map(mountOf),
     ports: words(form.ports).map(word => numberOf(word) ?? word),
-    preload: words(form.preload)
+    preload: words(form.preload),
+    standby: numberOf(form.standby)
   };
   const config: PartialJSONObject = {};
   for (const [name, value] of Object.entries(all)) {

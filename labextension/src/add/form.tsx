@@ -305,6 +305,7 @@ function Advanced(props: IPartProps & { before: IEnvironment | null }): React.JS
         )
       )}
       {text('preload', trans.__('Import ahead'), '', trans.__('modules, such as numpy'))}
+      {text('standby', trans.__('Keep ready'), '', trans.__('containers; 0 for none'))}
     </details>
   );
 }
