@@ -1,0 +1,79 @@
+"""Measure.
+
+python -m benchmarks                       all of it, in less than fifteen minutes
+python -m benchmarks --only restart        single rows
+python -m benchmarks --quick               few repetitions, to see that it works
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from . import lives, load, many, messages, plots, preload, report
+from .rows import Wanted, wanted
+from .servers import ROOT
+from .stage import QUICK, Effort, Stage, stage
+
+MEASURES: dict[str, Callable[[Stage, Wanted], Awaitable[None]]] = {
+    "lives": lives.measure,
+    "preload": preload.measure,
+    "messages": messages.measure,
+    "load": load.measure,
+    "many": many.measure,
+}
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+def say(text: str, begun: float = time.monotonic()) -> None:
+    """Tell a person how it gets on."""
+    print(f"{time.monotonic() - begun:6.1f} s {text}", flush=True)
+
+
+async def measure(only: list[str], effort: Effort, folder: Path) -> dict[str, object]:
+    """Measure what is asked for; the JSON model comes back."""
+    parts = wanted(only)
+    before, begun = os.getloadavg()[0], time.monotonic()
+    async with stage(folder, effort, say) as there:
+        for part, asked in parts.items():
+            since = time.monotonic()
+            await MEASURES[part](there, asked)
+            say(f"{part}: {time.monotonic() - since:.1f} s")
+        rows = [row for asked in parts.values() for row in asked.rows]
+        return report.model(rows, there, time.monotonic() - begun, (before, os.getloadavg()[0]))
+
+
+def main() -> int:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure kernels in containers against others.")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="single rows")
+    parser.add_argument("--quick", action="store_true", help="few repetitions")
+    parser.add_argument("--output", type=Path, default=ROOT / "build", help="folder for bench.json and the plots")
+    parser.add_argument("--docs", action="store_true", help="put figures and plots into docs/ as well")
+    options = parser.parse_args()
+    try:
+        wanted(options.only)
+    except ValueError as error:
+        parser.error(str(error))
+    found = asyncio.run(measure(options.only, QUICK if options.quick else Effort(), ROOT / "build" / "benchmark"))
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
+    plots.draw(found, options.output)
+    lines = f"{report.table(found)}\n\n{report.summary(found)}"
+    if options.docs:
+        plots.draw(found, ROOT / "docs")
+        page = ROOT / "docs" / "benchmark.md"
+        before, _, rest = page.read_text().partition(BEGIN)
+        page.write_text(f"{before}{BEGIN}\n{lines}\n{END}{rest.partition(END)[2]}")
+    print(f"\n{lines}\n\n{options.output / 'bench.json'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
