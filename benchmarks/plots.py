@@ -23,7 +23,8 @@ mpl.rcParams.update(
 MET, NOT_MET, PLAIN = "#1b7837", "#b2182b", "#4d4d4d"
 ROW_HEIGHT = 0.24
 STARTS = {
-    "standby_start": "ours, container started ahead",
+    "standby_start": "ours, TensorFlow 1.2.1, started ahead",
+    "standby_start_modern": "ours, newest ipykernel, started ahead",
     "first_start": "ours, TensorFlow 1.2.1",
     "first_start_modern": "ours, newest ipykernel",
 }

@@ -64,7 +64,7 @@ class Effort:
 
 
 QUICK = Effort(
-    lives=2,
+    lives=1,
     peer_lives=1,
     imports=1,
     trips=25,
@@ -112,12 +112,14 @@ class Stage:
         how often things are done
     say
         tells a person how it gets on
+    stack
+        gets what is to be stopped at the end
     """
 
-    def __init__(self, folder: Path, effort: Effort, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, effort: Effort, say: Callable[[str], None], stack: AsyncExitStack) -> None:
         self.folder, self.effort, self.say = folder, effort, say
         self.samples = Samples()
-        self._stack = AsyncExitStack()
+        self._stack = stack
         self._servers: dict[str, Server] = {}
         #: The seconds of each step of first starts, by side.
         self.steps: dict[str, list[dict[str, float]]] = {}
@@ -194,19 +196,12 @@ class Stage:
             self._servers[peer.name] = one
         return self._servers[peer.name]
 
-    async def close(self) -> None:
-        """Stop the servers."""
-        await self._stack.aclose()
-
 
 @asynccontextmanager
 async def stage(folder: Path, effort: Effort, say: Callable[[str], None]) -> AsyncIterator[Stage]:
-    """A stage, cleared afterwards."""
-    one = Stage(folder, effort, say)
-    try:
-        yield one
-    finally:
-        await one.close()
+    """A stage, cleared afterwards: its servers are stopped."""
+    async with AsyncExitStack() as stack:
+        yield Stage(folder, effort, say, stack)
 
 
 def in_turns(sides: list[Side], turn: int) -> list[Side]:
