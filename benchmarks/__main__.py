@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,8 @@ MEASURES: dict[str, Callable[[Stage, Wanted], Awaitable[None]]] = {
     "load": load.measure,
     "many": many.measure,
 }
+# As shells have it.
+INTERRUPTED = 130
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
@@ -39,6 +42,10 @@ def say(text: str, begun: float = time.monotonic()) -> None:
 async def measure(only: list[str], effort: Effort, folder: Path) -> dict[str, object]:
     """Measure what is asked for; the JSON model comes back."""
     parts = wanted(only)
+    # Whatever ends the run, the servers go with it. A job in the background has SIGINT ignored, else.
+    if task := asyncio.current_task():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     before, begun = os.getloadavg()[0], time.monotonic()
     async with stage(folder, effort, say) as there:
         for part, asked in parts.items():
@@ -61,7 +68,10 @@ def main() -> int:
         wanted(options.only)
     except ValueError as error:
         parser.error(str(error))
-    found = asyncio.run(measure(options.only, QUICK if options.quick else Effort(), ROOT / "build" / "benchmark"))
+    try:
+        found = asyncio.run(measure(options.only, QUICK if options.quick else Effort(), ROOT / "build" / "benchmark"))
+    except asyncio.CancelledError:
+        return INTERRUPTED
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
     plots.draw(found, options.output)

@@ -6,7 +6,7 @@ import asyncio
 
 from . import by_hand
 from .breakdown import Events
-from .client import Session, clock, finished
+from .client import PATIENCE, Session, clock, finished
 from .rows import Wanted
 from .stage import OURS, Side, Stage, in_turns
 
@@ -107,7 +107,7 @@ async def _restart(side: Side, session: Session) -> float:
 
 async def _interrupt(side: Side, session: Session) -> float:
     exchange = session.channels.execute(CELL)
-    await exchange.begun.wait()
+    await asyncio.wait_for(exchange.begun.wait(), PATIENCE)
     await asyncio.sleep(RUNS)
     begun = clock()
     await side.server.client.request("POST", f"api/kernels/{session.kernel}/interrupt")

@@ -74,6 +74,8 @@ def _machine(load: tuple[float, float]) -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "engine": engine,
+        # Containers have the engine's priority, whatever ours is.
+        "nice": os.nice(0),
         "load_before": load[0],
         "load_after": load[1],
         "when": datetime.now(timezone.utc).isoformat(timespec="minutes"),
@@ -118,9 +120,10 @@ def _short(value: float) -> str:
 def summary(found: dict[str, Any]) -> str:
     """Under which circumstances the figures came to be."""
     machine, versions = found["machine"], found["versions"]
+    niced = ", **under `nice`, which holds up local kernels and not containers**" if machine["nice"] else ""
     return (
         f"{machine['when']}, {found['seconds']:.0f} s; {machine['cores']} cores, {machine['memory']}, "
-        f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after (a run makes its own); "
+        f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after (a run makes its own){niced}; "
         f"{machine['system']}, Docker {machine['engine']}, Python {machine['python']}, "
         + ", ".join(f"{name} {number}" for name, number in versions.items())
     )
