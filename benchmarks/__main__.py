@@ -16,8 +16,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from . import lives, load, many, messages, plots, preload, report
+from .figures import Row
 from .rows import Wanted, wanted
 from .servers import ROOT
 from .stage import QUICK, Effort, Stage, stage
@@ -39,21 +41,28 @@ def say(text: str, begun: float = time.monotonic()) -> None:
     print(f"{time.monotonic() - begun:6.1f} s {text}", flush=True)
 
 
-async def measure(only: list[str], effort: Effort, folder: Path) -> dict[str, object]:
-    """Measure what is asked for; the JSON model comes back."""
+async def measure(only: list[str], effort: Effort, output: Path) -> dict[str, Any]:
+    """Measure what is asked for; the JSON model comes back.
+
+    It is written after each part, so that what has been measured is there even if a later part fails.
+    """
     parts = wanted(only)
     # Whatever ends the run, the servers go with it. A job in the background has SIGINT ignored, else.
     if task := asyncio.current_task():
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     before, begun = os.getloadavg()[0], time.monotonic()
-    async with stage(folder, effort, say) as there:
+    rows: list[Row] = []
+    found: dict[str, Any] = {}
+    async with stage(ROOT / "build" / "benchmark", effort, say) as there:
         for part, asked in parts.items():
             since = time.monotonic()
             await MEASURES[part](there, asked)
             say(f"{part}: {time.monotonic() - since:.1f} s")
-        rows = [row for asked in parts.values() for row in asked.rows]
-        return report.model(rows, there, time.monotonic() - begun, (before, os.getloadavg()[0]))
+            rows += asked.rows
+            found = report.model(rows, there, time.monotonic() - begun, (before, os.getloadavg()[0]))
+            output.write_text(json.dumps(found, indent=1) + "\n")
+    return found
 
 
 def main() -> int:
@@ -68,12 +77,11 @@ def main() -> int:
         wanted(options.only)
     except ValueError as error:
         parser.error(str(error))
+    options.output.mkdir(parents=True, exist_ok=True)
     try:
-        found = asyncio.run(measure(options.only, QUICK if options.quick else Effort(), ROOT / "build" / "benchmark"))
+        found = asyncio.run(measure(options.only, QUICK if options.quick else Effort(), options.output / "bench.json"))
     except asyncio.CancelledError:
         return INTERRUPTED
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
     plots.draw(found, options.output)
     lines = f"{report.table(found)}\n\n{report.summary(found)}"
     if options.docs:

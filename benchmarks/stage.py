@@ -52,13 +52,13 @@ class Effort:
         how many kernels there are at a time
     """
 
-    lives: int = 10
-    peer_lives: int = 5
+    lives: int = 8
+    peer_lives: int = 4
     imports: int = 5
     trips: int = 100
     trip_blocks: int = 10
     throughputs: int = 6
-    loads: int = 4
+    loads: int = 3
     kernels_under_load: int = 10
     many: tuple[int, ...] = (1, 10, 50)
 
