@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -61,7 +60,7 @@ async def measure(only: list[str], effort: Effort, output: Path) -> dict[str, An
             say(f"{part}: {time.monotonic() - since:.1f} s")
             rows += asked.rows
             found = report.model(rows, there, time.monotonic() - begun, (before, os.getloadavg()[0]))
-            output.write_text(json.dumps(found, indent=1) + "\n")
+            report.write(found, output)
     return found
 
 

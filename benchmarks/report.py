@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from datetime import datetime, timezone
 from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -80,6 +82,11 @@ def _machine(load: tuple[float, float]) -> dict[str, Any]:
         "load_after": load[1],
         "when": datetime.now(timezone.utc).isoformat(timespec="minutes"),
     }
+
+
+def write(found: dict[str, Any], path: Path) -> None:
+    """Write the model into a file."""
+    path.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def table(found: dict[str, Any]) -> str:
