@@ -1,8 +1,10 @@
 PYTHON ?= python3
 # Passed on to `jupyter lab`, as in: make lab LAB_ARGS="--no-browser --port 8890"
 LAB_ARGS ?=
+# As in: make bench BENCH_ARGS="--only first_start restart"
+BENCH_ARGS ?=
 
-.PHONY: help lab test lint format build images stop clean
+.PHONY: help lab test bench lint format build images stop clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,6 +14,9 @@ lab: ## set everything up and open JupyterLab on examples/ (LAB_ARGS="--no-brows
 
 test: ## set everything up and run every check and test
 	@$(PYTHON) scripts/develop.py test
+
+bench: ## measure kernels in containers against local ones and other programs' (BENCH_ARGS="--quick")
+	@$(PYTHON) scripts/bench.py $(BENCH_ARGS)
 
 lint: ## check style and types
 	@$(PYTHON) scripts/develop.py lint

@@ -118,11 +118,12 @@ def install(extra: str = "test") -> None:
     Parameters
     ----------
     extra
-        ``lab`` for what JupyterLab needs, ``test`` for that and what the checks need.
+        ``lab`` for what JupyterLab needs, ``bench`` for what the benchmark needs, ``test`` for both and what the
+        checks need.
     """
     make_venv()
     wanted = content_hash()
-    # What is there for the tests serves Lab as well.
+    # What is there for the tests serves the others as well.
     if STAMP.exists() and STAMP.read_text().split() in ([wanted, extra], [wanted, "test"]):
         return
     pip: list[str | Path] = [BIN / "python", "-m", "pip", "install", "--disable-pip-version-check"]
