@@ -49,6 +49,7 @@ describe('progress in words', () => {
 describe('PullNotifications', () => {
   const manager = { notify: vi.fn(), update: vi.fn(), dismiss: vi.fn() };
   const cancel = vi.fn();
+  const show = vi.fn();
   let waits = false;
   let pulls: PullNotifications;
   const handle = (each: IOperation) => {
@@ -59,7 +60,7 @@ describe('PullNotifications', () => {
     vi.resetAllMocks();
     manager.notify.mockReturnValue('n');
     waits = false;
-    pulls = new PullNotifications({ manager, trans, locale: 'en', cancel });
+    pulls = new PullNotifications({ manager, trans, locale: 'en', cancel, show });
   });
 
   it('tell how far it is, in one notification, until it is here', () => {
@@ -90,7 +91,10 @@ describe('PullNotifications', () => {
   it('say why it failed', () => {
     handle(operation('running'));
     handle(operation('failed'));
-    expect(manager.update.mock.calls[0]?.[0]).toMatchObject({ message: 'Said.', type: 'error' });
+    const told = manager.update.mock.calls[0]?.[0] as { actions: { callback: () => void }[] };
+    expect(told).toMatchObject({ message: 'Said.', type: 'error' });
+    told.actions[0]?.callback();
+    expect(show).toHaveBeenCalledOnce();
   });
 
   it('leave a pull that a start waits for to the notification of the start', () => {

@@ -119,6 +119,10 @@ export class ContainersPanel extends SidePanel {
       <UseSignal signal={this._model.changed}>{() => render()}</UseSignal>
     );
     body.addClass('jp-tfcontainer-SectionBody');
+    // Where it scrolls and has nothing to press, the keyboard can scroll it too.
+    body.node.tabIndex = 0;
+    body.node.setAttribute('role', 'group');
+    body.node.setAttribute('aria-label', label);
     section.addWidget(body);
     this.addWidget(section);
     return section;

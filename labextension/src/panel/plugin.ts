@@ -70,7 +70,8 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       manager: Notification.manager,
       trans,
       locale: texts.locale,
-      cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation })
+      cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation }),
+      show: () => void commands.execute(CommandIDs.open)
     });
     let ready = model.ready;
     model.changed.connect(() => {

@@ -16,6 +16,8 @@ export interface IPullNotificationsOptions {
   trans: TranslationBundle;
   locale: string | undefined;
   cancel: (operation: string) => void;
+  /** Show all that is to be said of what failed. */
+  show: () => void;
 }
 
 /** Tells of what goes on with images: how far, with a button that ends it. */
@@ -86,7 +88,7 @@ export class PullNotifications {
   }
 
   private _end(known: string, { state, reference, message }: IOperation): void {
-    const { manager, trans } = this._options;
+    const { manager, trans, show } = this._options;
     const name = short(reference);
     switch (state) {
       case 'done':
@@ -102,7 +104,14 @@ export class PullNotifications {
         manager.dismiss(known);
         break;
       default:
-        manager.update({ id: known, message, type: 'error', autoClose: false, actions: [] });
+        // A notification has room for the first words: what to do comes after them.
+        manager.update({
+          id: known,
+          message,
+          type: 'error',
+          autoClose: false,
+          actions: [{ label: trans.__('Show all'), callback: show }]
+        });
     }
   }
 
