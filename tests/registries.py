@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import io
 import json
 import os
@@ -17,7 +18,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import docker
 from kernels import until
@@ -119,10 +120,12 @@ class Slow:
         port of the registry
     speed
         bytes a second that come through it, on all connections together
+    namespace
+        the network namespace that it listens in, or an empty name for ours, in which the registry is
     """
 
-    def __init__(self, target: int, speed: int) -> None:
-        self.target, self.speed = target, speed
+    def __init__(self, target: int, speed: int, namespace: str = "") -> None:
+        self.target, self.speed, self.namespace = target, speed, namespace
         self.port = 0
         #: Those that there are, and those that there have been.
         self.connections = self.accepted = 0
@@ -146,10 +149,13 @@ class Slow:
         self._thread.join()
 
     def _run(self) -> None:
+        # A socket stays where it was made.
+        with entered(self.namespace):
+            listener = socket.create_server(("127.0.0.1", 0))
         with closing(self._loop):
-            self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(self._serve(listener))
 
-    async def _serve(self) -> None:
+    async def _serve(self, listener: socket.socket) -> None:
         self._stop = asyncio.Event()
         tasks: set[asyncio.Task[None]] = set()
 
@@ -158,8 +164,8 @@ class Slow:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        server = await asyncio.start_server(accept, sock=listener)
+        self.port = listener.getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
@@ -203,9 +209,29 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, spee
 
 
 @contextmanager
-def slow(one: Registry, speed: int) -> Iterator[Slow]:
+def entered(namespace: str) -> Iterator[None]:
+    """Have this thread, and no other, be in a network namespace for a while."""
+    if not namespace:
+        yield
+        return
+    # Python 3.12 is the first that has a function for it.
+    c = ctypes.CDLL(None, use_errno=True)
+
+    def enter(place: BinaryIO) -> None:
+        assert c.setns(place.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+
+    with Path("/proc/thread-self/ns/net").open("rb") as here, Path("/run/netns", namespace).open("rb") as there:
+        enter(there)
+        try:
+            yield
+        finally:
+            enter(here)
+
+
+@contextmanager
+def slow(one: Registry, speed: int, namespace: str = "") -> Iterator[Slow]:
     """A slow connection, cut afterwards."""
-    connection = Slow(one.port, speed)
+    connection = Slow(one.port, speed, namespace)
     connection.start()
     try:
         yield connection

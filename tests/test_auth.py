@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import platform
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, ClassVar
 
@@ -123,6 +125,9 @@ async def test_the_authorizer_decides(
     answer = await ask(verb, path, **jp_auth_header)
     assert answer.code == 403
     assert guarded == [(ACTIONS[verb], "tfcontainer")]
+    told = json.loads(answer.body)
+    assert told["message"].startswith(f"The Jupyter server on {platform.node()} does not let you ")
+    assert told["reason"] == "not_authorized"
 
 
 @pytest.mark.parametrize(("verb", "path"), [one for one in VERBS if ACTIONS[one[0]] == "write"])

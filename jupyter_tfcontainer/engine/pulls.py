@@ -48,6 +48,12 @@ REFUSALS = (
         "The registry cannot be reached from there. See that the machine is online and, behind a proxy, that the "
         "engine knows it.",
     ),
+    (
+        r"\bEOF\b",
+        ImagePullFailed,
+        "The connection to the registry broke off. See that the machine is still online and that the registry is up, "
+        "and pull again.",
+    ),
 )
 
 

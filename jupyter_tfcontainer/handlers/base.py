@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
@@ -14,6 +15,8 @@ from ..manager import ContainerManager
 # What an authorizer is asked about.
 AUTH_RESOURCE = "tfcontainer"
 BASE = r"/api/tfcontainer"
+# How Jupyter's own sentence ends where an authorizer refuses.
+REFUSED = f"on resource: {AUTH_RESOURCE}."
 
 
 class TFContainerHandler(JupyterHandler):
@@ -78,5 +81,13 @@ class TFContainerAPIHandler(TFContainerHandler, APIHandler):
         if isinstance(error, TFContainerError):
             self.set_header("Content-Type", "application/json")
             self.finish(json.dumps({"message": str(error), "reason": error.reason}))
+        elif isinstance(error, web.HTTPError) and (error.log_message or "").endswith(REFUSED):
+            self.set_header("Content-Type", "application/json")
+            may = "look at" if self.request.method in ("GET", "HEAD") else "change"
+            message = (
+                f"The Jupyter server on {platform.node()} does not let you {may} containers, images and environments. "
+                f"Its administrator decides that."
+            )
+            self.finish(json.dumps({"message": message, "reason": "not_authorized"}))
         else:
             super().write_error(status_code, **kwargs)

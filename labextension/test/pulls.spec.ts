@@ -51,6 +51,7 @@ describe('PullNotifications', () => {
   const manager = { notify: vi.fn(), update: vi.fn(), dismiss: vi.fn() };
   const cancel = vi.fn();
   const showLog = vi.fn();
+  const show = vi.fn();
   let waits = false;
   let pulls: PullNotifications;
   const handle = (each: IOperation) => {
@@ -61,7 +62,7 @@ describe('PullNotifications', () => {
     vi.resetAllMocks();
     manager.notify.mockReturnValue('n');
     waits = false;
-    pulls = new PullNotifications({ manager, trans, locale: 'en', cancel, showLog });
+    pulls = new PullNotifications({ manager, trans, locale: 'en', cancel, show, showLog });
   });
 
   it('tell how far it is, in one notification, until it is here', () => {
@@ -92,7 +93,10 @@ describe('PullNotifications', () => {
   it('say why it failed', () => {
     handle(operation('running'));
     handle(operation('failed'));
-    expect(manager.update.mock.calls[0]?.[0]).toMatchObject({ message: 'Said.', type: 'error' });
+    const told = manager.update.mock.calls[0]?.[0] as { actions: { callback: () => void }[] };
+    expect(told).toMatchObject({ message: 'Said.', type: 'error' });
+    told.actions[0]?.callback();
+    expect(show).toHaveBeenCalledOnce();
   });
 
   it('have the log of a build that failed one click away', () => {

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
+import registries
+from homes import LEGACY
 from pages import LabPage
+from registries import Registry
+
+# As the catalog names it.
+CATALOGUED = "tensorflow/tensorflow:1.2.1-py3"
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +48,16 @@ def pytest_runtest_makereport(
             page.picture(pictures(item.config) / f"{name}.png")
             report.sections.append((f"the log of the server of page {number}", page.lab.log[-3000:]))
     return report
+
+
+@pytest.fixture(scope="session")
+def copies() -> Iterator[Registry]:
+    """A registry with a copy of one of the catalog's images: ours, with TensorFlow 1.2.1, stands in for it."""
+    with registries.registry() as registry, closing(docker.APIClient()) as client:
+        repository, _, tag = f"{registry.name}/{CATALOGUED}".rpartition(":")
+        client.tag(LEGACY, repository, tag)
+        registries.push(client, f"{repository}:{tag}")
+        yield registry
 
 
 def pictures(config: pytest.Config) -> Path:

@@ -73,6 +73,13 @@ class Lab:
         answer.raise_for_status()
         return answer.json()
 
+    def post(self, path: str, model: object) -> Any:
+        """Have it make something."""
+        headers = {"Authorization": f"token {self.token}"}
+        answer = requests.post(self.address + path, json=model, headers=headers, timeout=START_SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+
     def wait(self) -> None:
         """Wait until it listens."""
         assert self._told.wait(START_SECONDS), self.log
@@ -109,7 +116,7 @@ class Lab:
         with self._process.stderr as lines:
             for line in lines:
                 self._log.append(line)
-                if not self.address and (match := re.search(r"(http://127\.0\.0\.1:\d+/)lab\?token=", line)):
+                if not self.address and (match := re.search(r"(http://127\.0\.0\.1:\d+/)(?:lab|tree)\?token=", line)):
                     self.address = match[1]
                     self._told.set()
         self._told.set()
@@ -118,7 +125,8 @@ class Lab:
 @contextmanager
 def lab(
     home: Home,
-    *,
+    *options: str,
+    program: Path | None = None,
     uid: int | None = None,
     engine_url: str | None = None,
     without_engine: bool = False,
@@ -131,6 +139,10 @@ def lab(
     ----------
     home
         its folders
+    options
+        of its command line
+    program
+        what starts it, if another than this environment's JupyterLab
     uid
         who runs it, if another than this process's
     engine_url
@@ -147,7 +159,7 @@ def lab(
     (folder / "default_setting_overrides.json").write_text(json.dumps(QUIET))
     token, port = (after.token, urlsplit(after.address).port) if after else (secrets.token_hex(), 0)
     command = [
-        str(Path(sys.executable).with_name("jupyter-lab")),
+        str(program or Path(sys.executable).with_name("jupyter-lab")),
         "--no-browser",
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
@@ -155,6 +167,7 @@ def lab(
         f"--IdentityProvider.token={token}",
         # Tests look at what runs: nothing is started that they do not ask for.
         "--ContainerManager.standby=0",
+        *options,
     ]
     if uid is None:
         command += [] if os.geteuid() else ["--allow-root"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from labs import ROOT
@@ -14,6 +15,17 @@ LOOK = """async selector => {
     const nodes = [...document.querySelectorAll(selector)];
     const { violations } = await axe.run({ include: nodes }, { resultTypes: ["violations"] });
     return violations.map(rule => [rule.id, ...rule.nodes.map(node => node.html.slice(0, 200) + node.failureSummary)]);
+}"""
+
+# What the page has shown of how far a pull is, each figure once, in order.
+WATCH = """() => {
+    window.shown = [];
+    const look = () => {
+        const bytes = document.querySelector("[data-operation] [data-bytes]")?.dataset.bytes;
+        if (bytes && window.shown.at(-1) !== bytes) window.shown.push(bytes);
+        requestAnimationFrame(look);
+    };
+    look();
 }"""
 
 
@@ -57,3 +69,9 @@ class Panel:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
         return self.page.evaluate(LOOK, selector)
+
+
+def watch_bytes(panel: Panel) -> Callable[[], list[int]]:
+    """Read from the page from now on how far the first operation on images is; what comes back tells all that was."""
+    panel.page.evaluate(WATCH)
+    return lambda: [int(one) for one in panel.page.evaluate("window.shown")]

@@ -98,6 +98,8 @@ export class EnvironmentDialogs {
       const dialog = new Dialog<IForm>({
         title: options.title,
         body,
+        // Else the button that accepts has it, if it can be pressed by then: if not, what is behind the dialog keeps it.
+        focusNodeSelector: 'select, input',
         buttons: [Dialog.cancelButton(), Dialog.okButton({ label: options.label })]
       });
       dialog.addClass('jp-tfcontainer-FormDialog');

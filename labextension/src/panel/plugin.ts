@@ -74,7 +74,8 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       trans,
       locale: texts.locale,
       cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation }),
-      showLog: operation => void commands.execute(ImageCommandIDs.showLog, { operation })
+      showLog: operation => void commands.execute(ImageCommandIDs.showLog, { operation }),
+      show: () => void commands.execute(CommandIDs.open)
     });
     let ready = model.ready;
     model.changed.connect(() => {

@@ -18,6 +18,8 @@ export interface IPullNotificationsOptions {
   locale: string | undefined;
   cancel: (operation: string) => void;
   showLog: (operation: string) => void;
+  /** Show all that is to be said of what failed. */
+  show: () => void;
 }
 
 /** Tells of what goes on with images: how far, with a button that ends it. */
@@ -88,7 +90,7 @@ export class PullNotifications {
   }
 
   private _end(known: string, { id, kind, state, reference, message }: IOperation): void {
-    const { manager, trans, showLog } = this._options;
+    const { manager, trans, show, showLog } = this._options;
     const name = short(reference);
     switch (state) {
       case 'done':
@@ -104,22 +106,26 @@ export class PullNotifications {
         manager.dismiss(known);
         break;
       default: {
-        // The log of a pull is how far it got.
-        const actions =
+        // The log of a pull is how far it got; the panel has all that is to be said of it.
+        const action =
           kind === 'pull'
-            ? []
-            : [
-                {
-                  label: trans.__('Show log'),
-                  callback: () => {
-                    showLog(id);
-                  }
+            ? { label: trans.__('Show all'), callback: show }
+            : {
+                label: trans.__('Show log'),
+                callback: () => {
+                  showLog(id);
                 }
-              ];
+              };
         // The sentence begins with long names, and a notification is short.
         const { sentence, line } = failure(message);
         const what = line === null ? sentence : trans.__('%1 could not be built: %2', name, line);
-        manager.update({ id: known, message: what, type: 'error', autoClose: false, actions });
+        manager.update({
+          id: known,
+          message: what,
+          type: 'error',
+          autoClose: false,
+          actions: [action]
+        });
       }
     }
   }
