@@ -8,7 +8,7 @@ import {
   type IBuildForm,
   isComplete,
   packages
-} from '../src/build/request';
+} from '../src/making/request';
 
 const FILLED: IBuildForm = {
   ...EMPTY,

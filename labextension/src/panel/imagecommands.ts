@@ -3,7 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import type { ImageDialogs } from '../build/dialog';
+import type { ImageDialogs } from '../making/dialog';
 import type { IEngineImage, RestAPI } from '../restapi';
 import type { PanelModel } from './model';
 

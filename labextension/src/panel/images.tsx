@@ -2,7 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { closeIcon, deleteIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { failure } from '../build/request';
+import { failure } from '../making/request';
 import { bytes, duration, percent } from '../format';
 import type { IEngineImage, IOperation } from '../restapi';
 import { CommandIDs } from './commands';

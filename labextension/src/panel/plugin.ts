@@ -139,7 +139,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       api,
       trans,
       dialogs: async () => {
-        const { ImageDialogs } = await import('../build/dialog');
+        const { ImageDialogs } = await import('../making/dialog');
         const { contents } = services;
         return new ImageDialogs({ api, model, contents, browser, translator, trans });
       },
