@@ -312,7 +312,8 @@ async def test_polling_does_not_keep_an_unused_server_alive(server: Server) -> N
     await server.get("api/kernels")
     before = server.app.web_app.settings["api_last_activity"]
     for pattern, handler in default_handlers:
-        if "get" in vars(handler):
+        # What programs in containers are asked is use.
+        if "get" in vars(handler) and "/ports/" not in pattern:
             for group, name in names.items():
                 pattern = pattern.replace(group, name)  # noqa: PLW2901
             await server.get(pattern.lstrip("/"))
