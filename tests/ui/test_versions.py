@@ -51,8 +51,12 @@ def home() -> Iterator[Home]:
 
 
 def patient(page: Page) -> None:
-    """Load a page anew where JupyterLab itself says that its theme did not come: on a busy machine it waits too short."""
-    page.add_locator_handler(page.locator(".jp-Dialog", has_text="Error Loading Theme"), lambda: page.reload())
+    """Load a page anew where JupyterLab says that its theme did not come: on a busy machine it waits too short."""
+
+    def again() -> None:
+        page.reload()
+
+    page.add_locator_handler(page.locator(".jp-Dialog", has_text="Error Loading Theme"), again)
 
 
 @pytest.fixture
