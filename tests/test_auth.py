@@ -125,6 +125,9 @@ async def test_the_authorizer_decides(
     answer = await ask(verb, path, **jp_auth_header)
     assert answer.code == 403
     assert guarded == [(ACTIONS[verb], "tfcontainer")]
+    if not answer.headers["Content-Type"].startswith("application/json"):
+        assert "/ports/" in path  # what a program in the container would answer: a page, and no model
+        return
     told = json.loads(answer.body)
     assert told["message"].startswith(f"The Jupyter server on {platform.node()} does not let you ")
     assert told["reason"] == "not_authorized"
