@@ -123,7 +123,7 @@ export namespace MissingEnvironments {
 }
 
 /** What can be made. */
-interface IOffer {
+export interface IOffer {
   device: Device;
   /** Of its image. */
   reference: string;
@@ -142,7 +142,7 @@ function rejectDialogs(): void {
 }
 
 /** What to offer: what the notebook asks for or, if that cannot run here, the same for the processor. */
-function choose(asked: IWanted, catalog: IRelease): IOffer | null {
+export function choose(asked: IWanted, catalog: IRelease): IOffer | null {
   const find = (device: Device) =>
     catalog.images.find(each => each.reference === catalog.best[device]);
   const image = find(asked.device);

@@ -1,4 +1,4 @@
-import type { NotificationManager } from '@jupyterlab/apputils';
+import type { Notification, NotificationManager } from '@jupyterlab/apputils';
 
 import type { Texts } from './texts';
 import type { IKernelDead, IKernelRunning, IKernelStarting, KernelEvent } from './tokens';
@@ -14,6 +14,8 @@ const WARNING_SHOWN = 10000;
 interface IStart {
   /** What it does now. */
   message: string;
+  /** Whether it waits for its image, which can be cancelled. */
+  waits: boolean;
   timer: ReturnType<typeof setTimeout>;
   /** The notification, once the start is slow. */
   notification?: string;
@@ -26,6 +28,8 @@ export class KernelNotifications {
     this._texts = options.texts;
     this._showLog = options.showLog;
     this._showCaveats = options.showCaveats;
+    this._cancel = options.cancel;
+    this._refused = options.refused;
   }
 
   /** After how many seconds a start is slow. */
@@ -62,6 +66,7 @@ export class KernelNotifications {
       case 'failed':
         // JupyterLab's own dialog tells why.
         this._dismiss(this._endStart(event.kernel_id));
+        this._refused(event.environment);
         break;
       case 'dead':
         this._dismiss(this._endStart(event.kernel_id));
@@ -72,13 +77,16 @@ export class KernelNotifications {
 
   private _progress(event: IKernelStarting): void {
     const message = this._texts.starting(event);
+    const waits = event.step === 'pull' || event.step === 'prepare';
     const start = this._starts.get(event.kernel_id);
     if (!start) {
       const begun: IStart = {
         message,
+        waits,
         timer: setTimeout(() => {
           begun.notification = this._manager.notify(begun.message, 'in-progress', {
-            autoClose: false
+            autoClose: false,
+            actions: this._cancels(begun, event)
           });
         }, this.slowStart * 1000)
       };
@@ -89,10 +97,29 @@ export class KernelNotifications {
       return;
     }
     start.message = message;
+    start.waits = waits;
     if (start.notification !== undefined) {
       // Does nothing if the person has dismissed it: they know.
-      this._manager.update({ id: start.notification, message });
+      this._manager.update({
+        id: start.notification,
+        message,
+        actions: this._cancels(start, event)
+      });
     }
+  }
+
+  /** The button that ends a start, while it waits for its image. */
+  private _cancels({ waits }: IStart, { environment }: IKernelStarting): Notification.IAction[] {
+    return waits
+      ? [
+          {
+            label: this._texts.cancel,
+            callback: () => {
+              this._cancel(environment);
+            }
+          }
+        ]
+      : [];
   }
 
   private _succeed(kernelId: string, message: string): void {
@@ -102,7 +129,8 @@ export class KernelNotifications {
         id: notification,
         message,
         type: 'success',
-        autoClose: SUCCESS_SHOWN
+        autoClose: SUCCESS_SHOWN,
+        actions: []
       });
     }
   }
@@ -170,6 +198,8 @@ export class KernelNotifications {
   private readonly _texts: Texts;
   private readonly _showLog: KernelNotifications.IOptions['showLog'];
   private readonly _showCaveats: KernelNotifications.IOptions['showCaveats'];
+  private readonly _cancel: KernelNotifications.IOptions['cancel'];
+  private readonly _refused: KernelNotifications.IOptions['refused'];
   private readonly _warned = new Set<string>();
   private readonly _starts = new Map<string, IStart>();
   private readonly _deaths = new Map<string, string>();
@@ -186,5 +216,9 @@ export namespace KernelNotifications {
     showLog: (displayName: string, log: string) => void;
     /** Show what is to be said of an environment on this machine. */
     showCaveats: (displayName: string, caveats: string[]) => void;
+    /** Cancel what a start of an environment waits for. */
+    cancel: (environment: string) => void;
+    /** A start of an environment has failed. */
+    refused: (environment: string) => void;
   }
 }

@@ -32,6 +32,8 @@ export class Texts {
         return trans.__('Starting %1: checking what this machine offers', name);
       case 'pull':
         return cut(this._pulling(name, event.progress), LONGEST_MESSAGE);
+      case 'prepare':
+        return trans.__('Starting %1: preparing its image for Jupyter', name);
       case 'create':
         return trans.__('Starting %1: creating the container', name);
       case 'boot':
@@ -159,6 +161,40 @@ export class Texts {
   /** The button that makes an environment. */
   create(environment: string): string {
     return this._trans.__('Create %1', environment);
+  }
+
+  /** The button that adds an environment. */
+  add(environment: string): string {
+    return this._trans.__('Add %1', environment);
+  }
+
+  /** That an environment cannot run here, and which can. */
+  instead(environment: string, other: string): string {
+    return this._trans.__(
+      '%1 cannot run on this machine. %2 can.',
+      cut(environment, LONGEST_NAME),
+      cut(other, LONGEST_NAME)
+    );
+  }
+
+  /** That an environment was made. */
+  inLauncher(environment: string): string {
+    return this._trans.__('%1 is in the launcher.', environment);
+  }
+
+  /** The button that makes a notebook. */
+  get newNotebook(): string {
+    return this._trans.__('New notebook');
+  }
+
+  /** The button that ends a start. */
+  get cancel(): string {
+    return this._trans.__('Cancel');
+  }
+
+  /** The title of the error when a start could not be ended. */
+  get notCancelled(): string {
+    return this._trans.__('It could not be cancelled');
   }
 
   /** The button that leads to the kernels that there are. */

@@ -22,6 +22,8 @@ export interface IPullProgress {
 /** What is there in every event, whatever the state. */
 interface IKernelEvent {
   kernel_id: string;
+  /** The name of its kernelspec. */
+  environment: string;
   display_name: string;
   /** An English sentence: only for what we have no translation of. */
   message: string;
@@ -65,12 +67,13 @@ export function parseKernelEvent(emission: unknown): KernelEvent | null {
   if (!isObject(emission) || emission.schema_id !== KERNEL_STATE) {
     return null;
   }
-  const { kernel_id, display_name, message, state } = emission;
+  const { kernel_id, environment, display_name, message, state } = emission;
   if (typeof kernel_id !== 'string' || typeof display_name !== 'string') {
     return null;
   }
   const common = {
     kernel_id,
+    environment: typeof environment === 'string' ? environment : '',
     display_name,
     message: typeof message === 'string' ? message : ''
   };

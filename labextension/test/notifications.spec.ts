@@ -29,6 +29,8 @@ describe('KernelNotifications', () => {
   let notifications: KernelNotifications;
   const showLog = vi.fn<KernelNotifications.IOptions['showLog']>();
   const showCaveats = vi.fn<KernelNotifications.IOptions['showCaveats']>();
+  const cancel = vi.fn<KernelNotifications.IOptions['cancel']>();
+  const refused = vi.fn<KernelNotifications.IOptions['refused']>();
 
   /** What the person sees: type and message of each notification, newest first. */
   const shown = () => manager.notifications.map(n => [n.type, n.message]);
@@ -46,12 +48,16 @@ describe('KernelNotifications', () => {
     vi.useFakeTimers();
     showLog.mockReset();
     showCaveats.mockReset();
+    cancel.mockReset();
+    refused.mockReset();
     manager = new NotificationManager();
     notifications = new KernelNotifications({
       manager,
       texts: new Texts(nullTranslator),
       showLog,
-      showCaveats
+      showCaveats,
+      cancel,
+      refused
     });
   });
 
@@ -117,6 +123,31 @@ describe('KernelNotifications', () => {
       vi.advanceTimersByTime(1000);
       notifications.handle(step('launch'));
       expect(shown()).toEqual([['in-progress', 'Starting TF 1.2.1 GPU: starting the kernel']]);
+    });
+
+    it('can be cancelled while it waits for its image, and not otherwise', () => {
+      const actions = () => newest().options.actions?.map(each => each.label);
+      notifications.handle(step('preflight'));
+      vi.advanceTimersByTime(1000);
+      expect(actions()).toEqual([]);
+      notifications.handle(step('pull'));
+      expect(actions()).toEqual(['Cancel']);
+      newest().options.actions?.[0]?.callback(new MouseEvent('click'));
+      expect(cancel).toHaveBeenCalledExactlyOnceWith('tf-1.2.1-gpu');
+      notifications.handle(step('create'));
+      expect(actions()).toEqual([]);
+      notifications.handle(step('pull', { kernel_id: 'b' }));
+      vi.advanceTimersByTime(1000);
+      expect(actions()).toEqual(['Cancel']);
+      notifications.handle(event({ state: 'running', kernel_id: 'b' }));
+      expect(actions()).toEqual([]);
+    });
+
+    it('that was refused is told to who looks for what runs instead', () => {
+      notifications.handle(step('preflight'));
+      expect(refused).not.toHaveBeenCalled();
+      notifications.handle(event({ state: 'failed' }));
+      expect(refused).toHaveBeenCalledExactlyOnceWith('tf-1.2.1-gpu');
     });
 
     it('ends in a success that goes by itself', () => {

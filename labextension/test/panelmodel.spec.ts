@@ -150,6 +150,32 @@ describe('PanelModel', () => {
     expect(api.machine).toHaveBeenCalledOnce();
   });
 
+  it('looks as often as the settings say, and for figures only if they say so', async () => {
+    model.setLive(10, true);
+    model.watch();
+    await vi.advanceTimersByTimeAsync(0);
+    const before = api.stats.mock.calls.length;
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(api.stats).toHaveBeenCalledTimes(before);
+    await vi.advanceTimersByTimeAsync(12_000);
+    expect(api.stats.mock.calls.length).toBeGreaterThan(before);
+    model.setLive(2, false);
+    api.stats.mockClear();
+    api.engine.mockClear();
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(api.engine).toHaveBeenCalled();
+    expect(api.stats).not.toHaveBeenCalled();
+    expect(model.figures.size).toBe(0);
+  });
+
+  it('says when what it knows has become old', () => {
+    const told = vi.fn();
+    model.staled.connect(told);
+    emit(ENVIRONMENTS);
+    expect(told).toHaveBeenCalledOnce();
+    expect(model.isStale).toBe(true);
+  });
+
   it('notes what changed while nobody looked', async () => {
     model.watch().dispose();
     await vi.advanceTimersByTimeAsync(0);

@@ -12,6 +12,7 @@ function starting(step: string, progress?: IPullProgress): IKernelStarting {
   return {
     state: 'starting',
     kernel_id: 'a',
+    environment: 'tf',
     display_name: 'TF',
     message: '',
     step,
@@ -20,7 +21,14 @@ function starting(step: string, progress?: IPullProgress): IKernelStarting {
 }
 
 function dead(fields: Partial<IKernelDead>): IKernelDead {
-  return { state: 'dead', kernel_id: 'a', display_name: 'TF', message: '', ...fields };
+  return {
+    state: 'dead',
+    kernel_id: 'a',
+    environment: 'tf',
+    display_name: 'TF',
+    message: '',
+    ...fields
+  };
 }
 
 describe('the text of a start', () => {
@@ -28,6 +36,7 @@ describe('the text of a start', () => {
     ['engine', 'Starting TF: looking for the container engine'],
     ['preflight', 'Starting TF: checking what this machine offers'],
     ['pull', 'Starting TF: pulling its image'],
+    ['prepare', 'Starting TF: preparing its image for Jupyter'],
     ['create', 'Starting TF: creating the container'],
     ['boot', 'Starting TF: starting the container'],
     ['launch', 'Starting TF: starting the kernel'],

@@ -23,6 +23,8 @@ from kernels import until
 from people import as_person
 
 ROOT = Path(__file__).parent.parent.parent
+# How a server tells where it is.
+ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+/\S*?)(?:lab|tree)\?token=")
 START_SECONDS = 60
 STOP_SECONDS = 60
 # No word of news or of updates: nothing is asked of the network, and no toast covers the page.
@@ -116,7 +118,7 @@ class Lab:
         with self._process.stderr as lines:
             for line in lines:
                 self._log.append(line)
-                if not self.address and (match := re.search(r"(http://127\.0\.0\.1:\d+/)(?:lab|tree)\?token=", line)):
+                if not self.address and (match := ADDRESS.search(line)):
                     self.address = match[1]
                     self._told.set()
         self._told.set()

@@ -3,8 +3,8 @@ import type { KernelSpec } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { CommandIDs } from '../panel/commands';
 import { copyName } from '../panel/documents';
+import { CommandIDs } from '../panel/ids';
 import type { PanelModel } from '../panel/model';
 import type { IEnvironment, RestAPI } from '../restapi';
 import { best, choiceName, EMPTY, fieldsOf, formOf, type IForm } from './choices';

@@ -13,6 +13,9 @@ import { candidates, choiceName, choose, devices, type IForm, releases } from '.
 /** Milliseconds without a letter after which the server is asked what it thinks. */
 const PAUSE = 250;
 
+/** How an image is named. */
+const EXAMPLE = 'tensorflow/tensorflow:1.2.1-py3';
+
 export interface IFormOptions {
   form: IForm;
   /** Null where an environment is changed. */
@@ -65,7 +68,7 @@ export class EnvironmentForm extends ReactWidget implements Dialog.IBodyWidget<I
             <input
               className="jp-mod-styled"
               value={form.image}
-              placeholder="tensorflow/tensorflow:1.2.1-py3"
+              placeholder={EXAMPLE}
               spellCheck={false}
               onChange={event => {
                 set({ image: event.target.value });

@@ -8,6 +8,12 @@ import { Field } from '../add/field';
 import { Dot, Sentence } from '../panel/parts';
 import { type IBuildForm, isComplete } from './request';
 
+/** How an image is named. */
+const EXAMPLE = 'tensorflow/tensorflow:1.2.1-py3';
+
+/** How the server names one of which nothing is said. */
+const MADE = 'tfcontainer/built:…';
+
 export interface IBuildFormOptions {
   form: IBuildForm;
   /** The names of the images that there are, to choose from. */
@@ -88,7 +94,7 @@ export class BuildForm extends ReactWidget implements Dialog.IBodyWidget<IBuildF
           <input
             className="jp-mod-styled"
             value={form.reference}
-            placeholder="tfcontainer/built:…"
+            placeholder={MADE}
             spellCheck={false}
             onChange={event => {
               set({ reference: event.target.value });
@@ -147,7 +153,7 @@ function PackageFields(props: IPartProps & { images: string[] }): React.JSX.Elem
           className="jp-mod-styled"
           value={form.base}
           list={list}
-          placeholder="tensorflow/tensorflow:1.2.1-py3"
+          placeholder={EXAMPLE}
           spellCheck={false}
           onChange={event => {
             set({ base: event.target.value });

@@ -22,43 +22,8 @@ import type {
   RestAPI
 } from '../restapi';
 import { copyName, download } from './documents';
+import { CommandIDs } from './ids';
 import type { PanelModel } from './model';
-
-/** The commands of the panel. Those without a place in the palette want to know which environment or container. */
-export namespace CommandIDs {
-  export const open = 'tfcontainer:open';
-  export const addEnvironment = 'tfcontainer:add-environment';
-  export const importEnvironment = 'tfcontainer:import-environment';
-
-  export const newNotebook = 'tfcontainer:new-notebook';
-  export const newConsole = 'tfcontainer:new-console';
-  export const startAhead = 'tfcontainer:start-ahead';
-  export const editEnvironment = 'tfcontainer:edit-environment';
-  export const copyEnvironment = 'tfcontainer:copy-environment';
-  export const exportEnvironment = 'tfcontainer:export-environment';
-  export const hideEnvironment = 'tfcontainer:hide-environment';
-  export const showEnvironment = 'tfcontainer:show-environment';
-  export const deleteEnvironment = 'tfcontainer:delete-environment';
-
-  export const pull = 'tfcontainer:pull';
-  export const pullImage = 'tfcontainer:pull-image';
-  export const pullAgain = 'tfcontainer:pull-again';
-  export const addOfImage = 'tfcontainer:add-environment-of-image';
-  export const removeImage = 'tfcontainer:remove-image';
-  export const cancelOperation = 'tfcontainer:cancel-operation';
-  export const forgetOperation = 'tfcontainer:forget-operation';
-
-  export const openNotebook = 'tfcontainer:open-notebook';
-  export const interrupt = 'tfcontainer:interrupt';
-  export const restart = 'tfcontainer:restart';
-  export const restartFresh = 'tfcontainer:restart-fresh';
-  export const stop = 'tfcontainer:stop';
-  export const showLog = 'tfcontainer:show-log';
-  export const openTerminal = 'tfcontainer:open-terminal';
-  export const openRootTerminal = 'tfcontainer:open-root-terminal';
-  export const saveAsImage = 'tfcontainer:save-as-image';
-  export const copyId = 'tfcontainer:copy-id';
-}
 
 /** Milliseconds for which a notice is to be seen. */
 const NOTICE_SHOWN = 8000;
@@ -71,6 +36,7 @@ export interface ICommandOptions {
   trans: TranslationBundle;
   browser: IDefaultFileBrowser | null;
   edit: (environment: IEnvironment) => Promise<void>;
+  useInstead: (environment: string) => Promise<void>;
   showLog: (container: IContainer) => Promise<void>;
 }
 
@@ -170,6 +136,14 @@ export class PanelCommands {
       label: trans.__('Show in the Launcher'),
       failure: trans.__('The environment could not be shown'),
       work: hide(false)
+    });
+    this._environment(CommandIDs.useInstead, {
+      label: trans.__('Use What Runs Here Instead'),
+      failure: trans.__('The environment could not be created'),
+      work: async ({ name }) => {
+        await this._options.useInstead(name);
+        await model.refresh('environments');
+      }
     });
     this._environment(CommandIDs.deleteEnvironment, {
       label: trans.__('Delete…'),

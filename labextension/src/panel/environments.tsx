@@ -3,8 +3,9 @@ import { consoleIcon, notebookIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
+import { insteadOf } from '../instead';
 import type { AnyEnvironment, IEnvironment } from '../restapi';
-import { CommandIDs } from './commands';
+import { CommandIDs } from './ids';
 import { aheadIcon } from './icons';
 import type { PanelModel } from './model';
 import { Dot, IconButton, menuItems, MoreButton, Verdict } from './parts';
@@ -130,6 +131,7 @@ function Row(props: IListProps & { environment: AnyEnvironment }): React.JSX.Ele
       {readable ? (
         <>
           <Description environment={readable} trans={trans} />
+          <Instead {...props} environment={readable} />
           {model.isHere(name) === false && (
             <p className="jp-tfcontainer-State">
               <Dot tone="plain" />
@@ -160,6 +162,29 @@ function Row(props: IListProps & { environment: AnyEnvironment }): React.JSX.Ele
         </p>
       )}
     </li>
+  );
+}
+
+/** Where an environment cannot run here: what can, one click away. */
+function Instead(props: IListProps & { environment: IEnvironment }): React.JSX.Element {
+  const { environment, model, trans, commands } = props;
+  const instead = insteadOf(environment, model.environments ?? []);
+  if (!instead) {
+    return <></>;
+  }
+  const { existing, tensorflow } = instead;
+  return (
+    <button
+      className="jp-tfcontainer-Link"
+      type="button"
+      onClick={() =>
+        void commands.execute(CommandIDs.useInstead, { environment: environment.name })
+      }
+    >
+      {existing
+        ? trans.__('New notebook with %1 instead', existing.display_name)
+        : trans.__('Add TF %1 CPU instead', tensorflow)}
+    </button>
   );
 }
 

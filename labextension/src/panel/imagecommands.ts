@@ -5,17 +5,8 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { ImageDialogs } from '../making/dialog';
 import type { IEngineImage, RestAPI } from '../restapi';
+import { ImageCommandIDs } from './ids';
 import type { PanelModel } from './model';
-
-/** The commands that make images, and read and write them. */
-export namespace ImageCommandIDs {
-  export const build = 'tfcontainer:build-image';
-  export const buildOn = 'tfcontainer:build-on-image';
-  export const prepare = 'tfcontainer:prepare-image';
-  export const load = 'tfcontainer:load-images';
-  export const save = 'tfcontainer:save-image';
-  export const showLog = 'tfcontainer:show-operation-log';
-}
 
 export interface IImageCommandOptions {
   commands: CommandRegistry;

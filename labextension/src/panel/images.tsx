@@ -5,10 +5,10 @@ import * as React from 'react';
 import { failure } from '../making/request';
 import { bytes, duration, percent } from '../format';
 import type { IEngineImage, IOperation } from '../restapi';
-import { CommandIDs } from './commands';
 import { type IListProps, Waiting } from './environments';
 import { logIcon } from './icons';
-import { ImageCommandIDs, lacksKernel } from './imagecommands';
+import { CommandIDs, ImageCommandIDs } from './ids';
+import { lacksKernel } from './imagecommands';
 import type { IRunningProps } from './running';
 import { Dot, IconButton, menuItems, MoreButton, Sentence } from './parts';
 

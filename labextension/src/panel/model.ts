@@ -21,8 +21,11 @@ import { RequestError } from '../restapi';
 import { ENVIRONMENTS, type IKernelStarting, OPERATION, parseKernelEvent } from '../tokens';
 import { Figures } from './figures';
 
-/** Milliseconds between two looks at what containers use: sixty make a graph. */
+/** Milliseconds between two looks at what containers use, unless the settings say otherwise: sixty make a graph. */
 const INTERVAL = 2000;
+
+/** Milliseconds between two looks after some that failed. */
+const LONGEST_INTERVAL = 15000;
 
 /** Milliseconds after which all is asked anew, in case an event was lost. */
 const OLD = 60000;
@@ -50,7 +53,7 @@ export class PanelModel implements IDisposable {
       name: 'jupyter-tfcontainer:figures',
       auto: false,
       factory: () => this._tick(),
-      frequency: { interval: INTERVAL, backoff: 2, max: 15000 },
+      frequency: { interval: INTERVAL, backoff: 2, max: LONGEST_INTERVAL },
       standby: 'when-hidden'
     });
   }
@@ -121,6 +124,22 @@ export class PanelModel implements IDisposable {
     return this._isDisposed;
   }
 
+  /**
+   * Say how often to look while somebody does.
+   *
+   * @param seconds Between two looks.
+   * @param figures Whether to ask for what containers use as well.
+   */
+  setLive(seconds: number, figures: boolean): void {
+    this._figuresWanted = figures;
+    if (!figures) {
+      this.figures.clear();
+      this._figuresChanged.emit();
+    }
+    const interval = Math.min(seconds * 1000, LONGEST_INTERVAL);
+    this._poll.frequency = { interval, backoff: 2, max: LONGEST_INTERVAL };
+  }
+
   /** The engine, if there is one. */
   get ready(): IEngine | null {
     return this.engine?.state === 'ready' ? this.engine : null;
@@ -177,7 +196,18 @@ export class PanelModel implements IDisposable {
       void this.refresh(...parts);
     } else {
       this._stale = true;
+      this._staled.emit();
     }
+  }
+
+  /** Whether what is known may be old, as nobody keeps it up to date. */
+  get isStale(): boolean {
+    return this._stale;
+  }
+
+  /** Emitted when what is known has become old while nobody kept it up to date. */
+  get staled(): ISignal<this, void> {
+    return this._staled;
   }
 
   /** The session whose kernel is in a container. */
@@ -302,7 +332,9 @@ export class PanelModel implements IDisposable {
         }
         return;
       }
-      this._note(await this._api.stats());
+      if (this._figuresWanted) {
+        this._note(await this._api.stats());
+      }
     } catch (error) {
       this._stale = true;
       if (!(error instanceof RequestError)) {
@@ -395,8 +427,10 @@ export class PanelModel implements IDisposable {
   private readonly _told = new Set<string>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _operated = new Signal<this, IOperation>(this);
+  private readonly _staled = new Signal<this, void>(this);
   private readonly _figuresChanged = new Signal<this, void>(this);
   private _reading: Promise<void> | null = null;
+  private _figuresWanted = true;
   private _isDisposed = false;
   private _stale = true;
   /** When all was asked for. */

@@ -5,26 +5,36 @@ import {
 } from '@jupyterlab/application';
 import { ICommandPalette, Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
+import { IRunningSessionManagers } from '@jupyterlab/running';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
+import { lazy, loadAlternatives } from '../lazy';
+// eslint-disable-next-line jupyter/prefer-lazy-imports -- What hears events from the start asks the server.
 import { RestAPI } from '../restapi';
-import { Texts } from '../texts';
 import { ENVIRONMENTS } from '../tokens';
-import { CommandIDs, PanelCommands } from './commands';
 import { upload } from './documents';
+import { rememberFolds } from './folds';
 import { containersIcon } from './icons';
-import { addImageCommands, ImageCommandIDs } from './imagecommands';
+import { CommandIDs, ImageCommandIDs } from './ids';
 import type { ILogOptions } from './logview';
+// eslint-disable-next-line jupyter/prefer-lazy-imports -- It hears events from the start.
 import { PanelModel } from './model';
+// eslint-disable-next-line jupyter/prefer-lazy-imports -- Notebooks that are restored get their button as well.
 import { addToNotebooks } from './notebooks';
+// eslint-disable-next-line jupyter/prefer-lazy-imports -- Its tabs are restored.
 import { Ports } from './ports';
-import { PullNotifications } from './pulls';
 import { ContainersPanel } from './panel';
 
 /** Where the panel is among the others of its side. */
 const RANK = 400;
+
+/** The id of JupyterLab's own list of what runs. */
+const RUNNING = 'jp-running-sessions';
 
 const NO_ARGUMENTS = { type: 'object', properties: {} };
 
@@ -36,8 +46,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   optional: [
     ICommandPalette,
     IDefaultFileBrowser,
+    ILauncher,
     ILayoutRestorer,
     INotebookTracker,
+    IRunningSessionManagers,
+    ISettingRegistry,
+    IStateDB,
     IStatusBar,
     ITranslator
   ],
@@ -45,15 +59,18 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     app: JupyterFrontEnd,
     palette: ICommandPalette | null,
     browser: IDefaultFileBrowser | null,
+    launcher: ILauncher | null,
     restorer: ILayoutRestorer | null,
     notebooks: INotebookTracker | null,
+    runningManagers: IRunningSessionManagers | null,
+    settingRegistry: ISettingRegistry | null,
+    state: IStateDB | null,
     statusBar: IStatusBar | null,
     translator_: ITranslator | null
   ) => {
     const { commands, serviceManager: services } = app;
     const translator = translator_ ?? nullTranslator;
     const trans = translator.load('jupyter_tfcontainer');
-    const texts = new Texts(translator);
     const api = new RestAPI(services.serverSettings);
     const model = new PanelModel({
       api,
@@ -69,13 +86,19 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     services.connectionFailure.connect(() => {
       model.lost();
     });
-    const pulls = new PullNotifications({
-      manager: Notification.manager,
-      trans,
-      locale: texts.locale,
-      cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation }),
-      showLog: operation => void commands.execute(ImageCommandIDs.showLog, { operation }),
-      show: () => void commands.execute(CommandIDs.open)
+    const pulls = lazy(async () => {
+      const [{ PullNotifications }, { Texts }] = await Promise.all([
+        import('./pulls'),
+        import('../texts')
+      ]);
+      return new PullNotifications({
+        manager: Notification.manager,
+        trans,
+        locale: new Texts(translator).locale,
+        cancel: operation => void commands.execute(CommandIDs.cancelOperation, { operation }),
+        showLog: operation => void commands.execute(ImageCommandIDs.showLog, { operation }),
+        show: () => void commands.execute(CommandIDs.open)
+      });
     });
     let ready = model.ready;
     model.changed.connect(() => {
@@ -87,11 +110,11 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       }
     });
     model.operated.connect((_, operation) => {
-      pulls.handle(operation, model.pullsForStart);
+      const awaited = model.pullsForStart;
+      void pulls().then(each => {
+        each.handle(operation, awaited);
+      });
     });
-    const panel = new ContainersPanel({ model, commands, translator, trans, texts });
-    app.shell.add(panel, 'left', { rank: RANK, type: 'TensorFlow Containers' });
-    restorer?.add(panel, panel.id);
     const dialogs = async () => {
       // Loaded when first needed: it takes no part of JupyterLab's start.
       const { EnvironmentDialogs } = await import('../add/dialog');
@@ -117,49 +140,76 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       }
       app.shell.activateById(options.id);
     };
-    new PanelCommands({
-      commands,
-      model,
-      api,
-      services,
-      trans,
-      browser,
-      edit: async environment => (await dialogs()).edit(environment),
-      showLog: ({ id, display_name }) =>
-        showLog({
-          id: logId(id),
-          displayName: display_name,
-          ended: trans.__('The log has ended: the container is gone, or the server.'),
-          follow: (take, signal) => api.followLog(id, take, signal)
-        })
+    const alternatives = lazy(() => loadAlternatives(app, api, translator));
+    const addCommands = lazy(async () => {
+      const [{ PanelCommands }, { addImageCommands }] = await Promise.all([
+        import('./commands'),
+        import('./imagecommands')
+      ]);
+      new PanelCommands({
+        commands,
+        model,
+        api,
+        services,
+        trans,
+        browser,
+        edit: async environment => (await dialogs()).edit(environment),
+        useInstead: async environment => (await alternatives()).use(environment),
+        showLog: ({ id, display_name }) =>
+          showLog({
+            id: logId(id),
+            displayName: display_name,
+            ended: trans.__('The log has ended: the container is gone, or the server.'),
+            follow: (take, signal) => api.followLog(id, take, signal)
+          })
+      });
+      addImageCommands({
+        commands,
+        model,
+        api,
+        trans,
+        dialogs: async () => {
+          const { ImageDialogs } = await import('../making/dialog');
+          const { contents } = services;
+          return new ImageDialogs({ api, model, contents, browser, translator, trans });
+        },
+        showLog: async id => {
+          const { followOperation } = await import('./operationlog');
+          const { reference } = model.operations.get(id) ?? (await api.operation(id));
+          const ask = (one: string) => api.operation(one);
+          await showLog({
+            id: logId(id),
+            displayName: reference,
+            ended: trans.__('The log has ended.'),
+            follow: (take, signal) =>
+              followOperation({ id, ask, operated: model.operated }, take, signal)
+          });
+        }
+      });
     });
-    addImageCommands({
-      commands,
+    const panel = new ContainersPanel({
       model,
-      api,
+      translator,
       trans,
-      dialogs: async () => {
-        const { ImageDialogs } = await import('../making/dialog');
-        const { contents } = services;
-        return new ImageDialogs({ api, model, contents, browser, translator, trans });
-      },
-      showLog: async id => {
-        const { followOperation } = await import('./operationlog');
-        const { reference } = model.operations.get(id) ?? (await api.operation(id));
-        const ask = (one: string) => api.operation(one);
-        await showLog({
-          id: logId(id),
-          displayName: reference,
-          ended: trans.__('The log has ended.'),
-          follow: (take, signal) =>
-            followOperation({ id, ask, operated: model.operated }, take, signal)
-        });
+      fill: async sections => {
+        const [{ fillSections }, { Texts }] = await Promise.all([
+          import('./sections'),
+          import('../texts'),
+          addCommands()
+        ]);
+        fillSections(sections, { model, commands, trans, texts: new Texts(translator) });
       }
     });
+    app.shell.add(panel, 'left', { rank: RANK, type: 'TensorFlow Containers' });
+    restorer?.add(panel, panel.id);
     commands.addCommand(CommandIDs.open, {
-      label: trans.__('Show TensorFlow Containers'),
+      label: ({ isLauncher }) =>
+        isLauncher ? trans.__('TensorFlow Containers') : trans.__('Show TensorFlow Containers'),
+      caption: trans.__('The machine, the environments, and the containers that run'),
       icon: containersIcon,
-      describedBy: { args: NO_ARGUMENTS },
+      describedBy: {
+        args: { type: 'object', properties: { isLauncher: { type: 'boolean' } } }
+      },
       execute: () => {
         app.shell.activateById(panel.id);
       }
@@ -187,9 +237,45 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       }
     });
     new Ports({ app, api, model, notebooks, palette, restorer, trans });
-    if (notebooks) {
-      addToNotebooks({ app, model, notebooks, statusBar, trans });
-    }
+    const settings = settingRegistry?.load(panelPlugin.id) ?? Promise.resolve(null);
+    settings
+      .then(async loaded => {
+        const apply = () => {
+          model.setLive(
+            loaded?.get('interval').composite as number,
+            loaded?.get('liveFigures').composite as boolean
+          );
+        };
+        if (loaded) {
+          loaded.changed.connect(apply);
+          apply();
+        }
+        await rememberFolds(panel, state, (loaded?.get('folded').composite ?? []) as string[]);
+      })
+      .catch((reason: unknown) => {
+        console.error(`Failed to load the settings of ${panelPlugin.id}`, reason);
+      });
+    launcher?.add({
+      command: CommandIDs.open,
+      args: { isLauncher: true },
+      category: otherCategory(translator)
+    });
+    addToNotebooks({ app, model, trans });
+    void app.restored.then(async () => {
+      await addCommands();
+      if (notebooks && statusBar) {
+        const { addStatus } = await import('./status');
+        addStatus({ app, model, notebooks, statusBar, trans });
+      }
+      if (runningManagers) {
+        const { RunningContainers } = await import('./runninglist');
+        const isSeen = () =>
+          [...app.shell.widgets('left'), ...app.shell.widgets('right')].some(
+            each => each.id === RUNNING && each.isVisible
+          );
+        runningManagers.add(new RunningContainers({ model, api, commands, trans, isSeen }));
+      }
+    });
     for (const command of [
       CommandIDs.open,
       CommandIDs.addEnvironment,
@@ -202,6 +288,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     }
   }
 };
+
+/** The launcher's category for what is no kernel, as JupyterLab itself calls it. */
+function otherCategory(translator: ITranslator): string {
+  const trans = translator.load('jupyterlab');
+  return trans.__('Other');
+}
 
 /** The id of the widget with the log of a container or an operation. */
 function logId(id: string): string {

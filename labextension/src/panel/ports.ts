@@ -7,17 +7,10 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { IContainer, IPort, RestAPI } from '../restapi';
 import { boardIcon, portIcon } from './icons';
+import { PortCommandIDs } from './ids';
 import type { PanelModel } from './model';
 import { containerOf } from './notebooks';
 import type { IPortTabArgs, PortTab } from './porttab';
-
-/** The commands on ports of a container; without one, that of the notebook in front is meant. */
-export namespace PortCommandIDs {
-  export const tensorBoard = 'tfcontainer:tensorboard';
-  export const ports = 'tfcontainer:ports';
-  /** What is behind both, and what a reloaded page does. */
-  export const openTab = 'tfcontainer:open-port';
-}
 
 /** Where TensorBoard looks if nobody has ever said. */
 const LOGDIR = 'logs';

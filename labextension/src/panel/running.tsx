@@ -6,13 +6,12 @@ import { duration, memory } from '../format';
 import type { IContainer } from '../restapi';
 import type { Texts } from '../texts';
 import type { IKernelStarting } from '../tokens';
-import { CommandIDs } from './commands';
+import { CommandIDs, PortCommandIDs } from './ids';
 import { type IListProps, Waiting } from './environments';
 import type { Figures } from './figures';
 import { Graph } from './graph';
 import { logIcon } from './icons';
 import type { PanelModel } from './model';
-import { PortCommandIDs } from './ports';
 import { Dot, IconButton, menuItems, MoreButton, type Tone } from './parts';
 
 export interface IRunningProps extends IListProps {
