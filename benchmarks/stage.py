@@ -13,8 +13,6 @@ from typing import Any
 import psutil
 from homes import LEGACY, MODERN, processes, temporary_home
 
-from jupyter_tfcontainer.environments import READERS
-
 from . import bare, peers
 from .figures import Samples
 from .servers import Server, server
@@ -23,7 +21,7 @@ OURS = "api/tfcontainer"
 # Seconds in which processes that are done compute for less than the second figure.
 QUIET_INTERVAL, QUIET_CPU = 0.3, 0.025
 # A standby that is started by itself would be a start that is no first one.
-FIRST: dict[str, Any] = {"standby": 0} if "standby" in READERS else {}
+FIRST: dict[str, Any] = {"standby": 0}
 
 
 @dataclass(frozen=True)
