@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import nbformat
 import pytest
 from conftest import pictures
 from homes import MODERN, Home, temporary_home
 from kernels import until
 from labs import ROOT, lab
-from nbformat.v4 import new_code_cell, new_notebook
 from pages import KERNEL, VIEWPORT, LabPage
 from panels import Panel
 from playwright.sync_api import Browser, Page, expect
@@ -98,8 +97,17 @@ def test_oldest_jupyterlab(oldest: LabPage, pytestconfig: pytest.Config) -> None
 def notebook(wheel: Path, tmp_path: Path, home: Home, browser: Browser, pytestconfig: pytest.Config) -> Iterator[Page]:
     """A page of Notebook 7 with a notebook."""
     programs = environment(tmp_path / "notebook", "notebook>=7,<8", wheel)
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "source": "print(6 * 7)",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     spec = {"kernelspec": {"name": "version", "display_name": "VERSION", "language": "python"}}
-    nbformat.write(new_notebook(metadata=spec, cells=[new_code_cell("print(6 * 7)")]), home.workspace / "one.ipynb")
+    document = {"cells": [cell], "metadata": spec, "nbformat": 4, "nbformat_minor": 5}
+    (home.workspace / "one.ipynb").write_text(json.dumps(document))
     errors: list[str] = []
     with (
         lab(home, program=programs / "jupyter-notebook") as server,
