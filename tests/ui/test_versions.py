@@ -97,7 +97,7 @@ def test_oldest_jupyterlab(oldest: LabPage, pytestconfig: pytest.Config) -> None
 def notebook(wheel: Path, tmp_path: Path, home: Home, browser: Browser, pytestconfig: pytest.Config) -> Iterator[Page]:
     """A page of Notebook 7 with a notebook."""
     programs = environment(tmp_path / "notebook", "notebook>=7,<8", wheel)
-    cell = {
+    cell: dict[str, object] = {
         "cell_type": "code",
         "id": "a",
         "source": "print(6 * 7)",
