@@ -14,9 +14,10 @@ from engines import PrivateEngine, private_engine
 from homes import Home, temporary_home
 from kernels import until
 from labs import lab
-from pages import KERNEL, LabPage
+from pages import EXAMPLE, KERNEL, LabPage
 from panels import Panel, watch_bytes
 from playwright.sync_api import Browser, expect
+from programs import SCALAR, forgive, shows, tab
 from registries import Registry, Slow
 
 CPU, SAVED = "TF 1.2.1 CPU", "Mine"
@@ -55,6 +56,7 @@ def panel(engine: PrivateEngine, home: Home, browser: Browser) -> Iterator[Panel
         panel = Panel(page)
         panel.open()
         yield panel
+        forgive(page)
 
 
 def wheel(folder: Path) -> None:
@@ -128,6 +130,17 @@ def test_what_was_installed_becomes_an_image(panel: Panel, pytestconfig: pytest.
     panel.press(f"Stop {SAVED}")
     panel.lab.accept(f"Stop {SAVED}?")
     expect(panel.running(SAVED)).to_have_count(0)
+
+
+def test_tensorboard_beside_it(panel: Panel, pytestconfig: pytest.Config) -> None:
+    panel.running(CPU).get_by_role("button", name="Untitled.ipynb").click()
+    expect(panel.lab.enter(SCALAR)).to_contain_text("written", timeout=EXAMPLE)
+    panel.more(CPU, "TensorBoard…", "running")
+    panel.lab.dialog.locator("input").fill("training")
+    panel.lab.accept(f"TensorBoard of {CPU}")
+    shown = tab(panel, f"TensorBoard · {CPU}")
+    shows(shown, "the_loss")
+    panel.lab.picture(pictures(pytestconfig) / "journey-tensorboard.png")
 
 
 def test_the_limit_is_told_and_nothing_is_left(
