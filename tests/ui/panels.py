@@ -55,6 +55,11 @@ class Panel:
         """The rows of the containers of an environment."""
         return self.section("running").locator(".jp-tfcontainer-Row", has_text=display_name)
 
+    def go_to(self, display_name: str, notebook: str) -> None:
+        """Go to the notebook of a container, and wait until it is in front."""
+        self.running(display_name).get_by_role("button", name=notebook, exact=True).click()
+        expect(self.page.locator(".lm-DockPanel-tabBar .lm-mod-current", has_text=notebook)).to_be_visible()
+
     def press(self, label: str) -> None:
         """Press a button by what a screen reader says of it."""
         self.node.get_by_role("button", name=label, exact=True).click()

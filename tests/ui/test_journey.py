@@ -110,7 +110,7 @@ def test_a_notebook_and_a_terminal(panel: Panel, pytestconfig: pytest.Config) ->
     panel.page.keyboard.type("pip install --no-index answer-1.0-py2.py3-none-any.whl\n")
     socket.value.wait_for_event("framereceived", lambda frame: "Successfully installed answer" in str(frame))
     panel.lab.picture(pictures(pytestconfig) / "journey-terminal.png")
-    panel.running(CPU).get_by_role("button", name="Untitled.ipynb").click()
+    panel.go_to(CPU, "Untitled.ipynb")
     panel.press(f"Restart the kernel of {CPU}")
     panel.lab.answered("POST", "restart", lambda: panel.lab.accept("Restart the kernel of Untitled.ipynb?"))
     expect(panel.lab.enter("import answer; print(answer.VALUE)")).to_have_text("42\n")
@@ -133,7 +133,7 @@ def test_what_was_installed_becomes_an_image(panel: Panel, pytestconfig: pytest.
 
 
 def test_tensorboard_beside_it(panel: Panel, pytestconfig: pytest.Config) -> None:
-    panel.running(CPU).get_by_role("button", name="Untitled.ipynb").click()
+    panel.go_to(CPU, "Untitled.ipynb")
     expect(panel.lab.enter(SCALAR)).to_contain_text("written", timeout=EXAMPLE)
     panel.more(CPU, "TensorBoard…", "running")
     panel.lab.dialog.locator("input").fill("training")
@@ -146,7 +146,7 @@ def test_tensorboard_beside_it(panel: Panel, pytestconfig: pytest.Config) -> Non
 def test_the_limit_is_told_and_nothing_is_left(
     panel: Panel, engine: PrivateEngine, home: Home, pytestconfig: pytest.Config
 ) -> None:
-    panel.running(CPU).get_by_role("button", name="Untitled.ipynb").click()
+    panel.go_to(CPU, "Untitled.ipynb")
     panel.lab.enter("held = []\nwhile True: held.append(bytearray(10**7))")
     panel.lab.accept("Kernel Restarting")
     told = panel.lab.toasts.filter(has_text=f"{CPU}: the kernel ran out of memory: its container has 700 MiB.")
