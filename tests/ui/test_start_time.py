@@ -49,7 +49,7 @@ def start(browser: Browser, server: Lab, home: Home, *, with_us: bool) -> tuple[
     return clock, spent * 1000
 
 
-def test_start_time(browser: Browser, server: Lab, home: Home) -> None:
+def test_start_time(browser: Browser, server: Lab, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     start(browser, server, home, with_us=True)  # the server's own first time
     with_us, without = [], []
     for _ in range(RUNS):
@@ -57,15 +57,17 @@ def test_start_time(browser: Browser, server: Lab, home: Home) -> None:
         with_us.append(start(browser, server, home, with_us=True))
     clock, spent = (median(one[kind] for one in with_us) - median(one[kind] for one in without) for kind in range(2))
     whole = median(one[0] for one in without)
-    print(
-        f"JupyterLab starts in {whole:.0f} ms without us, and with us in {clock:+.0f} ms more; "
-        f"of the page's processor {spent:+.0f} ms (goal {GOAL} ms, median of {RUNS} runs each)"
-    )
+    with capsys.disabled():
+        print(
+            f"\nJupyterLab starts in {whole:.0f} ms without us, and with us in {clock:+.0f} ms more; "
+            f"of the page's processor {spent:+.0f} ms (goal {GOAL} ms, median of {RUNS} runs each)"
+        )
     assert spent < MOST
 
 
-def test_bundle_size() -> None:
+def test_bundle_size(capsys: pytest.CaptureFixture[str]) -> None:
     files = (ROOT / "jupyter_tfcontainer" / "labextension" / "static").glob("*.js")
     size = sum(len(gzip.compress(file.read_bytes())) for file in files)
-    print(f"The bundle has {size} bytes, compressed.")
+    with capsys.disabled():
+        print(f"\nThe bundle has {size} bytes, compressed.")
     assert 0 < size < BUNDLE
