@@ -280,6 +280,9 @@ class Engine:
                     if marker in output:
                         return output.decode(errors="replace"), None
             code = self._api.wait(container)["StatusCode"]
+            if self.facts.kind == "docker":
+                # What was printed while we were being attached came twice. Podman's log may come behind.
+                output = self._api.logs(container)
         return output.decode(errors="replace"), code
 
     def inspect(self, container: str) -> Model:
