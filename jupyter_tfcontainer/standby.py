@@ -89,6 +89,8 @@ class Standbys:
         root
             the workspace's folder
         """
+        if not wanted(environment, self._manager.standby):
+            return
         with self._lock:
             self._wanted[environment.name, root] = environment
         if not self._manager.starts.count:
