@@ -211,6 +211,8 @@ class Standbys:
             try:
                 if self._manager.has_image(environment):
                     self._manager.start(environment, root)
+                    # What has enough of them now is not wanted any more, also if somebody takes one away by hand.
+                    self._next()
                     return
                 self._manager.log.info("Nothing stands by for %s: its image is not here.", environment.display_name)
             except TFContainerError as error:

@@ -82,8 +82,9 @@ async def test_delete(server: Server, image: str) -> None:
 
 
 async def test_delete_what_a_container_runs_in(server: Server, image: str) -> None:
-    server.home.add("tf", f"{NAME}:2")
-    container = (await server.ahead("tf"))["id"]
+    # One that stands by would give way.
+    await server.start(server.home.add("tf", f"{NAME}:2"))
+    container = (await server.container())["id"]
     # The other name may go.
     assert (await delete(server, image))[0] == 204
     for force in ("false", "true"):

@@ -301,12 +301,13 @@ async def test_many_at_once_leave_nothing_behind(server: Server) -> None:
             one.close()
         for _ in range(100):
             sockets_left, descriptors = open_ones()
-            if sockets_left <= before[0] and descriptors <= before[1]:
+            if sockets_left <= before[0] and descriptors <= before[1] + 1:
                 break
             await asyncio.sleep(0.05)  # connections end when both sides have come to it
         # Those of the first request may have ended meanwhile.
         assert not sockets_left - before[0]
-        assert descriptors <= before[1]
+        # The spare may have come, which has one connection to the supervisor.
+        assert descriptors <= before[1] + 1
 
 
 async def test_a_backlog_that_is_full_holds_nobody_up(server: Server) -> None:

@@ -290,7 +290,7 @@ async def test_containers_of_others(server: Server) -> None:
                 refused(answer, 404, foreign, "ContainerNotFound")
             client.remove_container(foreign)  # it is still there
         model = await server.container()
-        assert (model["id"], model["state"], model["kernel"]) == (theirs, "elsewhere", None)
+        assert (model["id"], model["state"], model["kernel"]) == (theirs, "standby", None)
         assert (model["environment"], model["workspace"]) == ("tf", str(server.home.workspace))
         refused(await server.ask("POST", f"{CONTAINERS}/{theirs}/restart-fresh"), 409, "No kernel", None)
         assert "ready" in (await server.get(f"{CONTAINERS}/{theirs}/logs"))["log"]
