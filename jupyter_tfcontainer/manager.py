@@ -648,6 +648,8 @@ class ContainerManager(Settings):
         """Let go of a container and leave its kernel running, for the next server on its workspace."""
         with self._lock:
             self._containers.pop(container.id, None)
+            if container.kernel:
+                self._taken_over.pop(container.kernel.kernel_id, None)
         container.leave()
 
     def close(self) -> None:

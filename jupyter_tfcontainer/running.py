@@ -260,7 +260,7 @@ class RunningContainer:
     def stand_by(self) -> None:
         """Let the next launch have it, and write that down for whoever comes to have a look."""
         self.standby = True
-        self.record.write({"container": self.id, "standby": True, "image": self.environment.image})
+        self.record.write({"standby": True, "image": self.environment.image})
 
     def note(self, connection: dict[str, Any], session: str, cwd: str, *, in_server: bool) -> None:
         """Write down what taking over this container needs, and whoever comes to have a look.

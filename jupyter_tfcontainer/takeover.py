@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import InvalidStateError
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -96,7 +97,7 @@ def _recognize(container: RunningContainer, kernel: Kernel) -> None:
     container.python = hello["python"]
     for one in hello["kernels"]:
         if (one["kernel"], one["launch"]) == (kernel.kernel_id, kernel.launch) and one["ready"]:
-            with suppress(ValueError):  # it has ended meanwhile, as its owner was told
+            with suppress(InvalidStateError):  # it has ended meanwhile, as its owner was told
                 kernel.ready.set_result(None)
             return
     container.control().close()
