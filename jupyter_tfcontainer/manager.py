@@ -534,8 +534,8 @@ class ContainerManager(Settings):
                 self._ended(container, kernel, Exit("container"))
             elif not container.removed:
                 self._expire(container, RESTART_GRACE)
-        elif "program" in message or kernel is None or message.get("launch") != kernel.launch:
-            return  # of a kernel that has been replaced
+        elif kernel is None or message.get("launch") != kernel.launch:
+            return  # of a kernel that has been replaced, or of a program
         elif message["event"] == "ready":
             kernel.ready.set_result(None)
         elif message["event"] == "exit":

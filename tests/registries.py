@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import docker
+from homes import MODERN
 from kernels import until
 
 # Images of tests, pushed or built here, bear it, with what tells this run from others on the same engine.
@@ -237,6 +238,17 @@ def slow(one: Registry, speed: int, namespace: str = "") -> Iterator[Slow]:
         yield connection
     finally:
         connection.stop()
+
+
+@contextmanager
+def far(client: docker.APIClient, name: str, *sizes: int) -> Iterator[Slow]:
+    """A slow connection to a registry that has an image in which a kernel runs, with layers of so many megabytes."""
+    with registry() as one:
+        reference = f"{one.name}/{name}"
+        image(client, reference, *(os.urandom(size * 10**6) for size in sizes), parent=MODERN)
+        push(client, reference)
+        with slow(one, 10**6) as line:
+            yield line
 
 
 def free_port() -> int:

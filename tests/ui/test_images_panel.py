@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +10,7 @@ import docker
 import pytest
 import registries
 from conftest import pictures
-from homes import MODERN, engine_client, temporary_home
+from homes import engine_client, temporary_home
 from labs import lab
 from pages import LabPage
 from panels import Panel
@@ -45,12 +44,8 @@ def client() -> Iterator[docker.APIClient]:
 @pytest.fixture(scope="module")
 def line(client: docker.APIClient) -> Iterator[Slow]:
     """A slow connection to a registry that has an image in which a kernel runs."""
-    with registries.registry() as registry:
-        reference = f"{registry.name}/test/far:1"
-        registries.image(client, reference, *(os.urandom(size * MEGABYTE) for size in (4, 2)), parent=MODERN)
-        registries.push(client, reference)
-        with registries.slow(registry, MEGABYTE) as line:
-            yield line
+    with registries.far(client, "test/far:1", 4, 2) as line:
+        yield line
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +18,6 @@ from panels import Panel
 from playwright.sync_api import Browser, Locator, expect
 from registries import Slow
 
-MEGABYTE = 10**6
 # It cannot even be imported where there is no driver, so that nobody pulls it.
 GPU_IMAGE = "tensorflow/tensorflow:1.5.0-gpu-py3"
 # How a workspace that is kept names our part of it.
@@ -35,12 +33,8 @@ def client() -> Iterator[docker.APIClient]:
 @pytest.fixture(scope="module")
 def line(client: docker.APIClient) -> Iterator[Slow]:
     """A slow connection to a registry that has an image."""
-    with registries.registry() as registry:
-        reference = f"{registry.name}/test/places:1"
-        registries.image(client, reference, os.urandom(6 * MEGABYTE), parent=MODERN)
-        registries.push(client, reference)
-        with registries.slow(registry, MEGABYTE) as line:
-            yield line
+    with registries.far(client, "test/places:1", 6) as line:
+        yield line
 
 
 @pytest.fixture(scope="module")
