@@ -58,7 +58,7 @@ from .running import Exit, Kernel, RunningContainer, recorded
 from .settings import Settings
 from .standby import Standbys, Starts
 from .starter import LOG_LINES, Starter, last_lines
-from .supervisor.client import ENDED, Message
+from .supervisor.client import ENDED, SPARE_ENDED, Message
 from .threads import Threads
 from .workspace import Workspace
 
@@ -580,7 +580,8 @@ class ContainerManager(Settings):
             if how is None or how.reason == "container":
                 return last_lines(self.engine.logs(container.id, LOG_LINES))
             last = ENDED.format(kernel.launch)
-            return last_lines(self.engine.logs_until(container.id, LOG_LINES + 1, last).partition(last)[0])
+            log = self.engine.logs_until(container.id, LOG_LINES + 2, last).partition(last)[0]
+            return last_lines("\n".join(line for line in log.splitlines() if not line.startswith(SPARE_ENDED)))
         except TFContainerError as error:
             return str(error)
 

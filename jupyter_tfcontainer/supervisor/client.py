@@ -28,6 +28,8 @@ DESCRIPTORS = 4
 GONE = "The container has ended."
 # The supervisor's last word on a kernel in the container's log.
 ENDED = "[supervisor] launch {} ended"
+# Its word on a spare that was killed, as by the memory limit that ended the kernel as well: that is no last word of it.
+SPARE_ENDED = "[supervisor] the spare ended"
 # The same of another program.
 PROGRAM_ENDED = "[supervisor] program {} ended"
 
