@@ -592,11 +592,15 @@ def test_no_descriptor_of_the_supervisor_is_inherited(supervisor: Local, owner: 
     for kernel in ("one", "two"):
         supervisor.launch(owner, kernel)
         owner.event("ready", kernel)
-    ours = sockets(supervisor.process.pid)
     # Its pipe, its listener, its owner (two), and the spare: the kernels' channels are closed on both sides.
     assert until(lambda: len(sockets(supervisor.process.pid)) == 5, TIMEOUT), sockets(supervisor.process.pid)
+
+    def shared() -> set[str]:
+        ours = sockets(supervisor.process.pid)
+        return {name for child in supervisor.children() for name in ours & sockets(child)}
+
     # What has just been forked has them until it is a program of its own.
-    assert until(lambda: not any(ours & sockets(child) for child in supervisor.children()), TIMEOUT)
+    assert until(lambda: not shared(), TIMEOUT), shared()
 
 
 def test_descriptors_do_not_pile_up(supervisor: Local, owner: Owner) -> None:

@@ -282,7 +282,8 @@ class Engine:
             code = self._api.wait(container)["StatusCode"]
             if self.facts.kind == "docker":
                 # What was printed while we were being attached came twice. Podman's log may come behind.
-                output = self._api.logs(container)
+                with suppress(APIError):  # it was removed, since somebody gave it up
+                    output = self._api.logs(container)
         return output.decode(errors="replace"), code
 
     def inspect(self, container: str) -> Model:

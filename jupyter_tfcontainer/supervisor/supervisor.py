@@ -169,12 +169,16 @@ def sockets(pid):
     found = set()
     folder = "/proc/%d/fd" % pid
     try:
-        for name in os.listdir(folder):
-            match = re.match(r"socket:\[(\d+)\]$", os.readlink(os.path.join(folder, name)))
-            if match:
-                found.add(match.group(1))
+        names = os.listdir(folder)
     except OSError:
-        pass  # it has ended
+        return found  # it has ended
+    for name in names:
+        try:
+            match = re.match(r"socket:\[(\d+)\]$", os.readlink(os.path.join(folder, name)))
+        except OSError:
+            continue  # closed meanwhile
+        if match:
+            found.add(match.group(1))
     return found
 
 
