@@ -73,6 +73,9 @@ def test_machine_and_environments(panel: Panel) -> None:
     expect(reason).not_to_be_visible()
     shipped.locator("summary", has_text="Cannot run here").click()
     expect(reason).to_be_visible()
+    # Nobody is invited to fetch what cannot run.
+    expect(shipped.get_by_role("button", name="Pull the image of TF 1.2.1 GPU now")).to_have_count(0)
+    expect(shipped).to_contain_text("Image not pulled yet")
     panel.environment("broken").locator("summary", has_text="Cannot be read").click()
     expect(panel.environment("broken").get_by_text("not known: gpu")).to_be_visible()
     expect(panel.environment("broken").get_by_role("button", name="New notebook")).to_have_count(0)

@@ -136,14 +136,16 @@ function Row(props: IListProps & { environment: AnyEnvironment }): React.JSX.Ele
             <p className="jp-tfcontainer-State">
               <Dot tone="plain" />
               <span>{trans.__('Image not pulled yet')}</span>
-              <button
-                className="jp-tfcontainer-Link"
-                type="button"
-                aria-label={trans.__('Pull the image of %1 now', display_name)}
-                onClick={execute(CommandIDs.pullImage)}
-              >
-                {trans.__('Pull now')}
-              </button>
+              {readable.verdict?.word !== 'cannot' && (
+                <button
+                  className="jp-tfcontainer-Link"
+                  type="button"
+                  aria-label={trans.__('Pull the image of %1 now', display_name)}
+                  onClick={execute(CommandIDs.pullImage)}
+                >
+                  {trans.__('Pull now')}
+                </button>
+              )}
             </p>
           )}
         </>
