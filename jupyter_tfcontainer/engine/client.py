@@ -318,7 +318,10 @@ class Engine:
             return cast("list[Model]", self._api.containers(all=True, filters=filters))
 
     def remove(self, container: str) -> None:
-        """Kill and remove a container with its anonymous volumes. One that is gone already is what was wanted."""
+        """Kill and remove a container with its anonymous volumes; it is gone then.
+
+        One that was gone already is what was wanted.
+        """
         with self._door():
             try:
                 if self.facts.kind == "podman":  # it would ask the container to end, and wait for that
@@ -331,6 +334,8 @@ class Engine:
                 # Another process, or the engine itself, is at it.
                 if "is already in progress" not in _explanation(error):
                     raise
+                with suppress(NotFound):
+                    self._api.wait(container, condition="removed")
 
     def logs(self, container: str, tail: int) -> str:
         """The last lines of a container's log."""

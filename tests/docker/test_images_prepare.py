@@ -18,7 +18,7 @@ from servers import OURS, Server, session
 from test_images_pulls import begin, ended, of, operations
 
 from jupyter_tfcontainer import preparing
-from jupyter_tfcontainer.engine import labels
+from jupyter_tfcontainer.engine import candidates, connect, labels
 from jupyter_tfcontainer.manager import ContainerManager
 
 BARE = "tfcontainer/python:bare"
@@ -125,6 +125,17 @@ async def test_what_needs_none(server: Server) -> None:
         operation = await begin(server, source="prepare", reference=MODERN)
         last = (await ended(socket, operation["id"], PATIENCE))[-1]
     assert last["message"] == f"The image {MODERN} has ipykernel already."
+
+
+def test_a_workshop_is_gone_at_once(client: docker.APIClient) -> None:
+    """The engine removes it when its input ends, and we do: whoever comes second waits for the other."""
+    with closing(connect(candidates(""))) as engine:
+        image = engine.image(MODERN)
+        assert image is not None
+        for _ in range(25):  # one in eight was still listed
+            with engine.held(image, {}) as container:
+                pass
+            assert container not in {one["Id"] for one in client.containers(all=True)}
 
 
 async def test_cancel(server: Server, client: docker.APIClient) -> None:
