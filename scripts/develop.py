@@ -223,7 +223,8 @@ def beside(*command: str) -> Iterator[None]:
 
 
 def check(groups: dict[str, tuple[str, ...]]) -> None:
-    """Run commands of the virtual environment one after the other, up to the first that fails."""
+    """Run commands of the virtual environment one after the other, all of them, and tell of those that failed."""
+    failed: list[str] = []
     times: list[str] = []
     for name, command in groups.items():
         print(f"\n== {name}: {shlex.join(command)}", flush=True)
@@ -233,11 +234,10 @@ def check(groups: dict[str, tuple[str, ...]]) -> None:
         verdict = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
         times.append(f"{time.monotonic() - start:6.1f} s  {name}: {verdict}")
         if done.returncode:
-            times += [f"       -    {later}: not run" for later in list(groups)[len(times) :]]
-            break
+            failed.append(name)
     print("\n" + "\n".join(times), flush=True)
-    if done.returncode:
-        raise StepError(f"{name} failed; what it printed stands above.")
+    if failed:
+        raise StepError(f"{', '.join(failed)} failed; what was printed stands above.")
 
 
 def test() -> int:

@@ -68,10 +68,8 @@ class LabPage:
         self.page.screenshot(path=path)
 
     def _hear(self, message: ConsoleMessage) -> None:
-        # That a start was refused stands there too, as a failed request. A request that is dropped since the machine's
-        # network has changed is asked anew: engines and namespaces of other tests come and go.
-        ours = "tfcontainer" in message.text + message.location["url"]
-        if message.type == "error" and ours and "ERR_NETWORK_CHANGED" not in message.text:
+        # That a start was refused stands there too, as a failed request.
+        if message.type == "error" and "tfcontainer" in message.text + message.location["url"]:
             self.errors.append(message.text)
 
     def _stumble(self, error: Error) -> None:
@@ -149,6 +147,12 @@ class LabPage:
         dialog = self.page.locator(".jp-Dialog", has_text=title)
         dialog.locator(".jp-mod-accept").click()
         expect(dialog).to_have_count(0)
+
+    def leave(self) -> None:
+        """Leave the dialog that is open, by the keyboard, once it has that: it takes it a moment after it is drawn."""
+        expect(self.dialog.locator(":focus")).to_have_count(1)
+        self.page.keyboard.press("Escape")
+        expect(self.dialog).to_have_count(0)
 
     def box(self, selector: str) -> FloatRect:
         """Where something is."""

@@ -178,8 +178,7 @@ def test_what_cannot_begin(panel: Panel) -> None:
     dialog.get_by_role("button", name="Build", exact=True).click()
     expect(dialog.get_by_role("status")).to_contain_text("is not in the workspace")
     refused(panel, 422)
-    panel.page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    panel.lab.leave()
 
 
 def test_to_a_file_and_back(panel: Panel, home: Home, client: docker.APIClient, pytestconfig: pytest.Config) -> None:
@@ -198,8 +197,7 @@ def test_to_a_file_and_back(panel: Panel, home: Home, client: docker.APIClient, 
     expect(dialog).to_contain_text("The archive could not be written")
     expect(dialog).to_contain_text("bare.tar already")
     refused(panel, 409)
-    page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    panel.lab.leave()
 
     client.remove_image(BARE)
     panel.press("Look again")
@@ -244,6 +242,5 @@ def test_everybody_can_use_it(panel: Panel, theme: str, pytestconfig: pytest.Con
     expect(dialog.get_by_label("Image", exact=True)).to_have_value(BASE)
     assert panel.complaints(".jp-tfcontainer-Form") == []
     page.screenshot(path=pictures(pytestconfig) / f"panel-build-{theme.rsplit(maxsplit=1)[-1]}.png")
-    page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+    panel.lab.leave()
     assert panel.complaints() == []

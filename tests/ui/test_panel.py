@@ -285,7 +285,7 @@ def test_everybody_can_read_it(panel: Panel, theme: str, pytestconfig: pytest.Co
     panel.press("Add Environment…")
     expect(panel.lab.dialog).to_contain_text("Works here")
     assert panel.complaints(".jp-tfcontainer-Form") == []
-    panel.page.keyboard.press("Escape")
+    panel.lab.leave()
     panel.lab.menu("Settings", "Theme", f"{THEMES[0]}$")
 
 

@@ -222,8 +222,7 @@ def test_nothing_may_be_changed(panel: Panel, pytestconfig: pytest.Config) -> No
         panel.lab.picture(pictures(pytestconfig) / f"state-denied-{button.lower()}.png")
         assert panel.complaints(".jp-tfcontainer-Form") == []
         # It has the keyboard, though its button cannot be pressed.
-        panel.page.keyboard.press("Escape")
-        expect(dialog).to_have_count(0)
+        panel.lab.leave()
     everybody_can_read_it(panel, pictures(pytestconfig), "denied")
     # What was refused stands in the console as well, and nothing else does.
     assert [one for one in panel.lab.errors if "403" not in one] == []
