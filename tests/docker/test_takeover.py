@@ -49,7 +49,7 @@ class Process:
     def __init__(self, home: Home, root: Path, *settings: str) -> None:
         self.home = home
         self.log: list[str] = []
-        self._url = ""
+        self.url = ""
         self._ready = threading.Event()
         self._process = subprocess.Popen(
             [
@@ -68,7 +68,7 @@ class Process:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         assert self._ready.wait(TIMEOUT), "".join(self.log)
-        port = urlsplit(self._url).port
+        port = urlsplit(self.url).port
         # It tells its address before it listens there.
         with socket() as one:
             assert until(lambda: one.connect_ex(("127.0.0.1", port)) == 0, TIMEOUT), "".join(self.log)
@@ -79,14 +79,14 @@ class Process:
             for line in lines:
                 self.log.append(line)
                 if match := re.search(r"(http://127\.0\.0\.1:\d+/)\S*token=", line):
-                    self._url = match[1]
+                    self.url = match[1]
                     self._ready.set()
         self._ready.set()
 
     def ask(self, method: str, path: str, model: Any = None) -> Any:
         """Ask its REST interface."""
         headers = {"Authorization": f"token {TOKEN}"}
-        answer = requests.request(method, self._url + path, json=model, headers=headers, timeout=TIMEOUT)
+        answer = requests.request(method, self.url + path, json=model, headers=headers, timeout=TIMEOUT)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
