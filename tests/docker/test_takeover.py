@@ -44,11 +44,14 @@ class Process:
         its root folder
     settings
         of its command line
+    patience
+        seconds that it may take to start
     """
 
-    def __init__(self, home: Home, root: Path, *settings: str) -> None:
+    def __init__(self, home: Home, root: Path, *settings: str, patience: float = TIMEOUT) -> None:
         self.home = home
         self.log: list[str] = []
+        #: Its address.
         self.url = ""
         self._ready = threading.Event()
         self._process = subprocess.Popen(
@@ -67,7 +70,7 @@ class Process:
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        assert self._ready.wait(TIMEOUT), "".join(self.log)
+        assert self._ready.wait(patience), "".join(self.log)
         port = urlsplit(self.url).port
         # It tells its address before it listens there.
         with socket() as one:
@@ -107,9 +110,9 @@ class Process:
 
 
 @contextmanager
-def server(home: Home, *settings: str, root: Path | None = None) -> Iterator[Process]:
+def server(home: Home, *settings: str, root: Path | None = None, patience: float = TIMEOUT) -> Iterator[Process]:
     """A server, which is gone afterwards, with all that it has."""
-    process = Process(home, root or home.workspace, *settings)
+    process = Process(home, root or home.workspace, *settings, patience=patience)
     try:
         yield process
     finally:
