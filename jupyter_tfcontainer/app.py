@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.utils import url_path_join
 
 from . import store
+from .connection import Connection
 from .events import ENVIRONMENTS, KERNEL_STATE, OPERATION, SCHEMAS
 from .handlers import default_handlers
 from .handlers.base import BASE
@@ -36,6 +38,9 @@ class TFContainerApp(ExtensionApp):
         manager.listen(partial(self._emit, KERNEL_STATE))
         manager.operations.listen(self._tell_operation)
         self.settings["tfcontainer_manager"] = manager
+        # Else somebody has set one of their own.
+        if self.settings["kernel_websocket_connection_class"] is ZMQChannelsWebsocketConnection:
+            self.settings["kernel_websocket_connection_class"] = Connection
         store.filter_hidden(self._server.kernel_spec_manager)
         manager.threads.soon(manager.want_standbys, self._server.kernel_spec_manager, Path(self._server.root_dir))
         for schema in sorted(SCHEMAS.glob("*.yaml")):

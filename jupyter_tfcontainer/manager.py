@@ -470,6 +470,8 @@ class ContainerManager(Settings):
                 env=self._inner_variables(container, env),
                 arguments=[],
                 warm=WARM_TOGETHER if self._held(container) else WARM,
+                # Without a server nobody takes a kernel over.
+                record=self.record_memory if self.in_server else 0,
             )
             try:
                 kernel.ready.result(LAUNCH_TIMEOUT)

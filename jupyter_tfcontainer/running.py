@@ -193,6 +193,8 @@ class RunningContainer:
         #: Whether it was started ahead and waits for its first kernel.
         self.standby = False
         self.removed = False
+        #: The names of the pages that were left open when the server before died, and have not come back.
+        self.left_open: set[str] = set()
         #: What is to be said of the environment on this machine, though it runs.
         self.caveats: list[str] = []
         #: Held while TensorBoard is started here, and those that were, by their folders of logs.

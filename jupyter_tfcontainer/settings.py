@@ -46,6 +46,12 @@ class Settings(SingletonConfigurable):
         help="Whether kernels go on when the Jupyter server is stopped in an orderly way, as they do when it crashes: "
         "the next server on the same folder takes them over. Without one they end after server_orphan_timeout."
     ).tag(config=True)
+    record_memory = Int(
+        8 * 2**20,
+        min=0,
+        help="Bytes of memory, beside some 20 MB, in which the last messages of each kernel of a server are kept: what "
+        "it prints while no server runs gets from there into a page that was left open. 0: none are kept.",
+    ).tag(config=True)
     standby_timeout = Float(
         1800.0, help="Seconds after which a container that was started ahead, and not used, is removed."
     ).tag(config=True)

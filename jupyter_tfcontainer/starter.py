@@ -394,7 +394,7 @@ class Starter:
 def _write_programs(folder: Path) -> None:
     """Write what runs inside. A copy for each container: an update of ours leaves those that run what they are."""
     folder.mkdir(exist_ok=True)
-    for name in ("start.sh", "supervisor.py", "kernel.py", "board.py"):
+    for name in ("start.sh", "supervisor.py", "kernel.py", "board.py", "recorder.py"):
         (folder / name).write_bytes((PROGRAMS / name).read_bytes())
         # Whatever the umask: the user inside may be another.
         (folder / name).chmod(0o644)

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import host
+from . import host, seen
 from .containers import Folders
 from .engine import Engine, labels
 from .environments import Environment
@@ -78,6 +78,7 @@ def _adopt(
         container.created = datetime.fromisoformat(state["created"])
         container.notebook, container.connection = state["session"], state["connection"]
         container.cwd = workspace.root / PurePosixPath(state["cwd"]).relative_to(NOTEBOOKS)
+        container.left_open = seen.names(folder)
         container.kernel = kernel = Kernel(state["kernel_id"], state["launch"])
         container.client = SupervisorClient(
             folders.run / "control.sock",

@@ -33,12 +33,14 @@ The protocol is JSON lines. Requests carry ``id`` and ``op``; replies carry the 
 ``launch``
     with ``kernel``, its id; ``launch``, a number that its events give back; ``connection``; ``cwd``; ``env``;
     ``arguments``; ``subscribers``, how many clients listened to the kernel before it, or null; ``warm``, how many
-    seconds after it is ready the next spare is started at the latest. The events ``ready`` and ``exit`` (``code``,
-    ``signal``, ``oom``) follow
+    seconds after it is ready the next spare is started at the latest; ``record``, how many bytes its recorder may
+    fill, where it is to have one. The events ``ready`` and ``exit`` (``code``, ``signal``, ``oom``) follow
 ``warm``
     starts the next spare now
 ``expect``
     with ``env``, variables that the next launch will ask for: the spare shall have them
+``recorded``
+    with ``kernel``, and ``since`` or ``from``: what its recorder has kept. The reply is described in ``recorder.py``
 ``signal``
     with ``signum``, and ``kernel`` or ``program``
 ``list``
@@ -302,6 +304,22 @@ class Program(Child):
         self.number = message["number"]
 
 
+class Recorder(Child):
+    """What keeps the last messages of a kernel."""
+
+    def __init__(self, environ, connection, memory):
+        address = "%(transport)s://%(ip)s-%(iopub_port)d" % connection
+        Child.__init__(self, environ, "recorder.py", [text(address), str(memory)])
+        # Who waits for which answer.
+        self.asked = {}
+        self.questions = 0
+
+    def ask(self, client, message):
+        self.questions += 1
+        self.asked[self.questions] = (client, message.get("id"))
+        self.channel.send({"id": self.questions, "since": message.get("since"), "from": message.get("from")})
+
+
 class Interpreter(Child):
     """A Python process that is a spare, and later a kernel."""
 
@@ -312,6 +330,9 @@ class Interpreter(Child):
         self.stamp = None
         self.warm_after = 0
         self.ready = False
+        # What its recorder is to be started with, and that.
+        self.record = None
+        self.recorder = None
         # Its own sockets: those that it has before anything of the person's runs.
         self.own = set()
         self.started = time.time()
@@ -397,6 +418,7 @@ class Supervisor(object):
         self.clients = []
         self.interpreters = {}
         self.programs = {}
+        self.recorders = {}
         self.dials = []
         # The connection that carries descriptors, and what its client shows to be the owner's.
         self.descriptors = None
@@ -405,6 +427,7 @@ class Supervisor(object):
             "launch": self.launch,
             "warm": self.warm_now,
             "expect": self.expect,
+            "recorded": self.recorded,
             "signal": self.send_signal,
             "list": lambda _: {"ok": True, "kernels": self.kernels()},
             "ports": lambda _: {"ok": True, "ports": self.ports()},
@@ -441,8 +464,7 @@ class Supervisor(object):
         # The line that the other side waits for on the container's output.
         log("ready: Python %s" % sys.version.split()[0])
         while self.interpreters or self.programs or self.stopping is None:
-            children = list(self.interpreters.values()) + list(self.programs.values())
-            channels = [one.channel for one in children if one.channel]
+            channels = [one.channel for one in self.children() if one.channel]
             lines = self.clients + channels
             readers = [self.wake_read, self.listener] + lines
             writers = [one for one in lines if one.outgoing] + self.dials
@@ -464,6 +486,9 @@ class Supervisor(object):
         for client in self.clients:
             client.flush()
         log("ended")
+
+    def children(self):
+        return list(self.interpreters.values()) + list(self.programs.values()) + list(self.recorders.values())
 
     def hear(self, one, channels):
         if one is self.wake_read:
@@ -520,13 +545,23 @@ class Supervisor(object):
             self.kill_all(signal.SIGTERM)
 
     def kill_all(self, signum):
-        for one in list(self.interpreters.values()) + list(self.programs.values()):
+        for one in self.children():
             one.kill(signum)
 
     def warm(self):
         self.warm_at = None
-        if self.spare is None and self.stopping is None:
+        if self.stopping is not None:
+            return
+        self.start_recorders()
+        if self.spare is None:
             self.spare = self.interpreter(self.environ)
+
+    def start_recorders(self):
+        """Have those kernels recorded that are to be: not sooner than the spare is warmed, to be in no start's way."""
+        for one in self.interpreters.values():
+            if one.ready and one.record and not one.recorder:
+                one.recorder = Recorder(self.environ, *one.record)
+                self.recorders[one.recorder.pid] = one.recorder
 
     def interpreter(self, environ):
         """A new one, which imports ahead what may be imported ahead."""
@@ -662,6 +697,8 @@ class Supervisor(object):
         spare.kernel = message["kernel"]
         spare.launch = message["launch"]
         spare.warm_after = message["warm"]
+        if message.get("record"):
+            spare.record = (message["connection"], message["record"])
         spare.oom_kills = oom_kills()
         again = message["kernel"] in self.launched
         self.launched.add(message["kernel"])
@@ -678,6 +715,13 @@ class Supervisor(object):
             }
         )
         return {"ok": True, "pid": spare.pid}
+
+    def recorded(self, message):
+        one = self.find(message["kernel"])
+        if one is None or one.recorder is None or one.recorder.channel is None:
+            return {"error": "no recorder is beside this kernel"}
+        one.recorder.ask(self.owner, message)
+        return None
 
     def ports(self):
         own = sockets(self.spare.pid) if self.spare is not None else set()
@@ -722,10 +766,12 @@ class Supervisor(object):
     # What interpreters and programs say and how they end.
 
     def hear_child(self, channel):
-        children = list(self.interpreters.values()) + list(self.programs.values())
-        one = next(one for one in children if one.channel is channel)
+        one = next(one for one in self.children() if one.channel is channel)
         if isinstance(one, Program):
             self.hear_program(one)
+            return
+        if isinstance(one, Recorder):
+            self.hear_recorder(one)
             return
         messages = channel.receive()
         if messages is None:
@@ -766,6 +812,20 @@ class Supervisor(object):
         for message in messages:
             self.push(dict(message, program=one.number))
 
+    def hear_recorder(self, one):
+        try:
+            messages = one.channel.receive()
+        except ValueError:
+            messages = None  # not our protocol
+        if messages is None:
+            one.channel.close()
+            one.channel = None
+            messages = [{"id": number, "error": "the recorder has ended"} for number in one.asked]
+        for message in messages:
+            client, number = one.asked.pop(message.get("id"), (None, None))
+            if client is not None and client is self.owner:
+                client.send(dict(message, id=number))
+
     def reap(self):
         while True:
             try:
@@ -776,13 +836,15 @@ class Supervisor(object):
                 raise
             if pid == 0:
                 return
-            one = self.interpreters.pop(pid, None) or self.programs.pop(pid, None)
+            one = self.interpreters.pop(pid, None) or self.programs.pop(pid, None) or self.recorders.pop(pid, None)
             if one is None:
                 continue  # an orphan of some kernel that became our child
             one.reaped = True
             one.kill(signal.SIGKILL)  # what it left in its process group
             if isinstance(one, Program) and one.channel:
                 self.hear_program(one)  # its last words
+            if isinstance(one, Recorder):
+                continue  # that its channel has ended says it all
             if one.channel:
                 one.channel.close()
             killed = os.WIFSIGNALED(status)
@@ -798,6 +860,8 @@ class Supervisor(object):
             self.spare = None
             if self.stopping is None:
                 log("the spare ended with status %d; the next launch starts a new interpreter" % status)
+        if one.recorder and not one.recorder.reaped:
+            one.recorder.kill(signal.SIGKILL)
         if one.kernel:
             # The other side reads the container's log up to here: all that the kernel printed comes before.
             log("launch %d ended" % one.launch)

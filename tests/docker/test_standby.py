@@ -412,7 +412,8 @@ async def test_many_starts_at_once_hold_their_spares_back(by_hand: None, server:
     containers = [one["id"] for one in await server.containers()]
 
     def warm() -> bool:
-        return all(len(processes(one)) == 3 for one in containers)
+        # The supervisor, the kernel, its recorder and the spare.
+        return all(len(processes(one)) == 4 for one in containers)
 
     assert await asyncio.to_thread(until, warm, 8)
 

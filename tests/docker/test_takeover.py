@@ -44,12 +44,15 @@ class Process:
         its root folder
     settings
         of its command line
+    patience
+        seconds that it may take to start
     """
 
-    def __init__(self, home: Home, root: Path, *settings: str) -> None:
+    def __init__(self, home: Home, root: Path, *settings: str, patience: float = TIMEOUT) -> None:
         self.home = home
         self.log: list[str] = []
-        self._url = ""
+        #: Its address.
+        self.url = ""
         self._ready = threading.Event()
         self._process = subprocess.Popen(
             [
@@ -67,8 +70,8 @@ class Process:
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        assert self._ready.wait(TIMEOUT), "".join(self.log)
-        port = urlsplit(self._url).port
+        assert self._ready.wait(patience), "".join(self.log)
+        port = urlsplit(self.url).port
         # It tells its address before it listens there.
         with socket() as one:
             assert until(lambda: one.connect_ex(("127.0.0.1", port)) == 0, TIMEOUT), "".join(self.log)
@@ -79,14 +82,14 @@ class Process:
             for line in lines:
                 self.log.append(line)
                 if match := re.search(r"(http://127\.0\.0\.1:\d+/)\S*token=", line):
-                    self._url = match[1]
+                    self.url = match[1]
                     self._ready.set()
         self._ready.set()
 
     def ask(self, method: str, path: str, model: Any = None) -> Any:
         """Ask its REST interface."""
         headers = {"Authorization": f"token {TOKEN}"}
-        answer = requests.request(method, self._url + path, json=model, headers=headers, timeout=TIMEOUT)
+        answer = requests.request(method, self.url + path, json=model, headers=headers, timeout=TIMEOUT)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -107,9 +110,9 @@ class Process:
 
 
 @contextmanager
-def server(home: Home, *settings: str, root: Path | None = None) -> Iterator[Process]:
+def server(home: Home, *settings: str, root: Path | None = None, patience: float = TIMEOUT) -> Iterator[Process]:
     """A server, which is gone afterwards, with all that it has."""
-    process = Process(home, root or home.workspace, *settings)
+    process = Process(home, root or home.workspace, *settings, patience=patience)
     try:
         yield process
     finally:

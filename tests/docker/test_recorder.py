@@ -1,0 +1,180 @@
+"""What kernels say while no server runs is not lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from homes import LEGACY, MODERN, temporary_home
+from test_takeover import TOKEN, Process, server
+from tornado.httpclient import HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+# Seconds that a loaded machine may take to have all back, and seconds for what takes one each on an idle one.
+BACK, LOADED = 60.0, 60.0
+COUNTS = """import os, time
+n = 0
+while not os.path.exists("stop"):
+    print(n)
+    n += 1
+    time.sleep(0.01)
+print("end %d" % n)"""
+COMPUTES = """import os, time
+n = 0
+while not os.path.exists({!r}):
+    n += 1
+    time.sleep(0.02)
+print("computed")"""
+
+
+class Page:
+    """What a page left open does: it talks to a kernel through its server, and to the next one as the same page.
+
+    Parameters
+    ----------
+    kernel
+        id of the kernel
+    """
+
+    def __init__(self, kernel: str) -> None:
+        self.kernel = kernel
+        self.id = uuid.uuid4().hex
+        #: All that it has been sent.
+        self.messages: list[dict[str, Any]] = []
+        self._connection: WebSocketClientConnection | None = None
+
+    async def connect(self, process: Process) -> None:
+        """Connect, and hear until the connection breaks."""
+        url = f"{process.url.replace('http', 'ws', 1)}api/kernels/{self.kernel}/channels?session_id={self.id}"
+        headers = {"Authorization": f"token {TOKEN}"}
+        self._connection = await websocket_connect(HTTPRequest(url, headers=headers, request_timeout=LOADED))
+        self._listener = asyncio.ensure_future(self._listen(self._connection))
+
+    async def _listen(self, connection: WebSocketClientConnection) -> None:
+        while (message := await connection.read_message()) is not None:
+            self.messages.append(json.loads(message))
+
+    async def execute(self, code: str) -> str:
+        """Ask for an execution; answers the id of the request."""
+        assert self._connection
+        number = uuid.uuid4().hex
+        header = {"msg_id": number, "msg_type": "execute_request", "session": self.id, "username": "", "version": "5.3"}
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": True}
+        message = {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}
+        await self._connection.write_message(json.dumps(message))
+        return number
+
+    def of(self, request: str, kind: str) -> list[dict[str, Any]]:
+        """What it has been sent of one type for a request."""
+        return [
+            one["content"]
+            for one in self.messages
+            if one["parent_header"].get("msg_id") == request and one["header"]["msg_type"] == kind
+        ]
+
+    def lines(self, request: str) -> list[str]:
+        """The lines that an execution has printed."""
+        return "".join(one["text"] for one in self.of(request, "stream")).splitlines()
+
+    async def replied(self, request: str) -> dict[str, Any]:
+        """Wait for an execution's reply; there is one, and no more."""
+        await soon(lambda: self.of(request, "execute_reply"))
+        (reply,) = self.of(request, "execute_reply")
+        return reply
+
+    async def value(self, code: str) -> list[str]:
+        """The lines that code prints."""
+        request = await self.execute(code)
+        reply = await self.replied(request)
+        assert reply["status"] == "ok", reply
+        await soon(lambda: self.lines(request))
+        return self.lines(request)
+
+
+async def soon(condition: Callable[[], object], seconds: float = LOADED) -> None:
+    """Wait for what other processes do."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+async def start(process: Process, names: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Page]]:
+    """Start a kernel for each, with its name in a variable; answers the sessions and the pages."""
+    places = asyncio.Semaphore(4)
+
+    async def one(name: str) -> tuple[dict[str, Any], Page]:
+        async with places:
+            environment = "old" if name.endswith("old") else "new"
+            session = await asyncio.to_thread(process.session, f"{name}.ipynb", environment)
+        page = Page(session["kernel"]["id"])
+        await page.connect(process)
+        assert await page.value(f"kept = {name!r}\nprint(kept)") == [name]
+        return session, page
+
+    started = await asyncio.gather(*map(one, names))
+    return (
+        {name: session for name, (session, _) in zip(names, started, strict=True)},
+        {name: page for name, (_, page) in zip(names, started, strict=True)},
+    )
+
+
+def check_sessions(process: Process, sessions: dict[str, dict[str, Any]]) -> None:
+    """See that all are there, with their kernels."""
+    found = {one["id"]: (one["path"], one["kernel"]["id"]) for one in process.get("api/sessions")}
+    assert found == {one["id"]: (one["path"], one["kernel"]["id"]) for one in sessions.values()}
+
+
+async def check_lines(page: Page, request: str, fewest: int) -> None:
+    """See that all is there that was counted, once and in order."""
+    assert (await page.replied(request))["status"] == "ok"
+    await soon(lambda: page.lines(request)[-1].startswith("end"))
+    *lines, end = page.lines(request)
+    assert lines == [str(number) for number in range(len(lines))]
+    assert end == f"end {len(lines)}"
+    assert len(lines) > fewest
+
+
+async def test_twenty_kernels() -> None:
+    """All are back, with their variables; what they computed has come to its end, and no line is missing."""
+    prints, soons, later = ["prints", "prints old"], ["soon 1", "soon 2", "soon 3"], ["late 1", "late 2", "late 3"]
+    names = [*prints, *soons, *later, "asks", *(f"idle {number}" for number in range(11))]
+    codes = {**dict.fromkeys(prints, COUNTS), "asks": "answer = input('Yes?')"}
+    codes |= {name: COMPUTES.format(name[:4]) for name in soons + later}
+    with temporary_home() as home:
+        home.add("old", LEGACY)
+        home.add("new", MODERN)
+        first = Process(home, home.workspace)
+        try:
+            sessions, pages = await start(first, names)
+            asked = {name: await pages[name].execute(code) for name, code in codes.items()}
+            await soon(lambda: all(len(pages[name].lines(asked[name])) > 100 for name in prints))
+            await soon(lambda: pages["asks"].of(asked["asks"], "input_request"))
+        finally:
+            first.end(signal.SIGKILL)
+        # Some come to their end while nobody hears them.
+        (home.workspace / "soon").touch()
+        begun = time.monotonic()
+        with server(home, patience=BACK) as second:
+            check_sessions(second, sessions)
+            print(f"20 kernels are back {time.monotonic() - begun:.1f} s after the start of the server")
+            heard = {name: len(pages[name].lines(asked[name])) for name in prints}
+            await asyncio.gather(*(page.connect(second) for page in pages.values()))
+            (home.workspace / "late").touch()
+            for name in soons + later:
+                reply = await pages[name].replied(asked[name])
+                assert (reply["status"], reply["execution_count"]) == ("ok", 2)
+                assert pages[name].lines(asked[name]) == ["computed"]
+            (home.workspace / "stop").touch()
+            for name in prints:
+                await check_lines(pages[name], asked[name], heard[name])
+            second.ask("POST", f"api/kernels/{pages['asks'].kernel}/interrupt")
+            assert (await pages["asks"].replied(asked["asks"]))["ename"] == "KeyboardInterrupt"
+            for name in names:
+                assert await pages[name].value("print(kept)") == [name]
+        assert home.containers() == []
