@@ -154,7 +154,7 @@ def create_arguments(
     host = {
         "Mounts": [
             *workspace_.mounts,
-            *_own_mounts(environment, workspace_.masked),
+            *_own_mounts(environment, workspace_),
             bind(folders.home, workspace.HOME),
             bind(folders.run, folders.run_inside),
             bind(folders.programs, workspace.PROGRAMS, read_only=True),
@@ -254,11 +254,12 @@ def blame(environment: Environment) -> str:
     return f"The environment {environment.name} says {', '.join(words)}. " if words else ""
 
 
-def _own_mounts(environment: Environment, masked: tuple[Path, ...]) -> list[Mount]:
+def _own_mounts(environment: Environment, workspace_: Workspace) -> list[Mount]:
     mounts: list[Mount] = []
     for mount in environment.mounts:
         source, target = Path(mount.source), PurePosixPath(mount.target)
-        mounts += [bind(source, target, read_only=mount.read_only), *masks(source, target, masked)]
+        hidden = masks(source, target, workspace_.masked, workspace_.sockets)
+        mounts += [bind(source, target, read_only=mount.read_only), *hidden]
     return mounts
 
 

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import secrets
 import shutil
 import stat
@@ -24,6 +25,10 @@ from .workspace import NOTEBOOKS, Workspace
 # A Unix socket's path has 108 bytes with its end (unix(7), sun_path).
 SOCKET_PATH_LIMIT = 107
 LONGEST_SOCKET = "control.sock"
+# From there links lead into the folders of any process of the person, whatever is mounted (proc(5)).
+PROCESSES = Path("/proc")
+# Names of containers' folders.
+NUMBER = r"[0-9a-f]{8}"
 
 
 def person() -> Person:
@@ -69,7 +74,7 @@ def _digest(root: Path) -> str:
 
 
 def private_folders() -> tuple[Path, ...]:
-    """The folders that no notebook may see or change: Jupyter's own, and ours in them."""
+    """The folders of Jupyter that no notebook may see or change, and ours in them."""
     return tuple(Path(folder).resolve() for folder in (jupyter_config_dir(), jupyter_data_dir(), jupyter_runtime_dir()))
 
 
@@ -91,7 +96,7 @@ def container_folders(environment: str, state_dir: str) -> Folders:
         where sockets shall be; empty for below Jupyter's data folder, or for ``/tmp`` where the paths of sockets would
         get too long there
     """
-    number = secrets.token_hex(4)
+    number = secrets.token_hex(4)  # as NUMBER has it
     choices = state_roots(state_dir)
     for root in choices:
         run = root / number / "run"
@@ -143,8 +148,12 @@ def _located_mount(environment: Environment, mount: MountPoint, workspace: Works
             f"({error})"
         ) from error
     if folder := next((one for one in workspace.masked if source.is_relative_to(one)), None):
+        whose = "the machine's processes" if folder == PROCESSES else "Jupyter's own folders"
+        raise EnvironmentInvalid(f"{says}: source {mount.source!r}, which is in {folder}: {whose} are for no kernel.")
+    if source in workspace.sockets:
         raise EnvironmentInvalid(
-            f"{says}: source {mount.source!r}, which is in {folder}: Jupyter's own folders are for no kernel."
+            f"{says}: source {mount.source!r}, which is the socket of a container engine: whoever may talk to that "
+            f"rules over all that it runs, so it is for no kernel."
         )
     target = PurePosixPath(mount.target)
     for place in workspace.places:
@@ -219,6 +228,20 @@ def make(folders: Folders, masked: tuple[Path, ...], root: Path, *, shared: bool
     for folder in masked:
         if root in (folder, *folder.parents):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def discard(folder: Path, state_dir: str) -> None:
+    """Remove a container's folder, if it is one: labels say which, and an image may have labels as well.
+
+    Parameters
+    ----------
+    folder
+        what the label says
+    state_dir
+        as configured
+    """
+    if folder.parent in state_roots(state_dir) and re.fullmatch(NUMBER, folder.name):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def connections(socket_path: str) -> int | None:

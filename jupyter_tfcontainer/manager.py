@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import builtins
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +31,7 @@ from . import (
 )
 from .cards import Cards, Use
 from .containers import Folders, blame
-from .engine import Engine, candidates, connect, gpu, labels
+from .engine import Engine, candidates, connect, gpu, labels, sockets
 from .engine.execs import Exec
 from .environments import Environment
 from .errors import (
@@ -169,7 +168,7 @@ class ContainerManager(Settings):
         # There is no kernel whose state could be told: whoever asked for the container waits for the answer.
         tell = KernelEvents(listener or (lambda _: None), "", environment)
         with self.starts.one():
-            workspace_ = _workspace(root)
+            workspace_ = self._workspace(root)
             environment = self._admit(environment, workspace_)
             container = self._start(environment, workspace_, None, tell, standby=standby)
             if standby:
@@ -223,7 +222,7 @@ class ContainerManager(Settings):
         asked, tell = environment, KernelEvents(self._tell, kernel_id, environment)
         try:
             with self.starts.one():
-                workspace_ = _workspace(root)
+                workspace_ = self._workspace(root)
                 environment = self._admit(environment, workspace_)
                 # Not in the container's own variables, which whoever may talk to the engine can read.
                 env = {**env, **store.secret_values(environment)}
@@ -267,7 +266,7 @@ class ContainerManager(Settings):
         EngineError
             when no engine answers
         """
-        taken = takeover.take_over(self.engine, _workspace(root), self._heard)
+        taken = takeover.take_over(self.engine, self._workspace(root), self._heard, self.state_dir)
         with self._lock:
             self._taken_over.update(taken)
             self._containers.update((container.id, container) for container in taken.values())
@@ -342,6 +341,23 @@ class ContainerManager(Settings):
                 environment = environments.find(name, specs)
                 if environment.standby:
                     self.standbys.want(environment, root)
+
+    def _workspace(self, root: Path) -> Workspace:
+        """The workspace on a host folder.
+
+        Raises
+        ------
+        WorkspaceRefused
+            when that folder is one of Jupyter's own, or in one: what lies there decides what runs outside the container
+        """
+        folder, private = root.expanduser().resolve(), host.private_folders()
+        for one in private:
+            if one in (folder, *folder.parents):
+                raise WorkspaceRefused(
+                    f"The folder {folder} belongs to Jupyter itself (it keeps its configuration or kernels in {one}), "
+                    f"and no notebook in a container may see that. Start JupyterLab on another folder."
+                )
+        return Workspace(folder, (*private, host.PROCESSES), sockets(self.engine.facts.url))
 
     def _machine(self, environment: Environment) -> Machine:
         facts = self.engine.facts
@@ -853,7 +869,7 @@ class ContainerManager(Settings):
                 if not kernel and host.abandoned(folder):
                     self.log.info("Removing container %s: no kernel is in it, and nobody owns it.", one["Id"][:12])
                     self.engine.remove(one["Id"])
-                    shutil.rmtree(folder, ignore_errors=True)
+                    host.discard(folder, self.state_dir)
             host.sweep({Path(one["Labels"].get(labels.FOLDER, "")) for one in found}, self.state_dir)
         except TFContainerError as error:
             self.log.warning("Could not look for containers that were left behind: %s", error)
@@ -865,24 +881,6 @@ _HOW = {
     "out_of_memory": "was ended because it reached the memory limit of its container or machine",
     "container": "ended with its container, which was stopped or killed",
 }
-
-
-def _workspace(root: Path) -> Workspace:
-    """The workspace on a host folder.
-
-    Raises
-    ------
-    WorkspaceRefused
-        when that folder is one of Jupyter's own, or in one: what lies there decides what runs outside the container
-    """
-    folder, private = root.expanduser().resolve(), host.private_folders()
-    for one in private:
-        if one in (folder, *folder.parents):
-            raise WorkspaceRefused(
-                f"The folder {folder} belongs to Jupyter itself (it keeps its configuration or kernels in {one}), and "
-                f"no notebook in a container may see that. Start JupyterLab on another folder."
-            )
-    return Workspace(folder, private)
 
 
 def _check_supported(engine: Engine) -> None:

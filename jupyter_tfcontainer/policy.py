@@ -66,6 +66,8 @@ class Policy:
         the most that a container may get
     max_containers
         how many containers a person may have at a time
+    allow_ports
+        whether programs in containers may be reached at ports through the server
     files
         the file that each rule is set in, by its name
     """
@@ -78,6 +80,7 @@ class Policy:
     max_cpus: float | None = None
     max_gpus: int | None = None
     max_containers: int | None = None
+    allow_ports: bool = True
     files: Mapping[str, str] = field(default_factory=dict)
 
     def admit(
@@ -130,6 +133,17 @@ class Policy:
         if self.max_containers is not None and running >= self.max_containers:
             what = f"one more container: you have {running}. Shut a kernel down to start another"
             self._refuse(environment, machine, what, "max_containers")
+
+    def admit_ports(self, environment: Environment, machine: Machine) -> None:
+        """See whether a person may reach programs in a container at their ports.
+
+        Raises
+        ------
+        PolicyRefused
+            naming the rule
+        """
+        if not self.allow_ports:
+            self._refuse(environment, machine, "a way to ports in its container", "allow_ports")
 
     def admit_image(self, environment: Environment, machine: Machine) -> None:
         """See whether an environment's image may be run, and so whether it may be pulled or made.

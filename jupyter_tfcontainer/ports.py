@@ -8,8 +8,9 @@ import signal
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from . import workspace
+from . import host, workspace
 from .errors import TensorBoardFailed, TFContainerError
+from .policy import Machine
 from .running import Program, RunningContainer, recorded
 from .starter import LOG_LINES, last_lines
 from .supervisor.client import PROGRAM_ENDED, Message
@@ -78,10 +79,10 @@ class Ports:
 
         Raises
         ------
-        ContainerNotFound, ContainerElsewhere, ContainerEnded
+        ContainerNotFound, ContainerElsewhere, ContainerEnded, PolicyRefused
             with what to do
         """
-        return self._manager.own(container_id).control().ask("dial", port=port)
+        return self._admitted(container_id).control().ask("dial", port=port)
 
     def display_name(self, container_id: str) -> str:
         """What a person calls a container."""
@@ -105,10 +106,10 @@ class Ports:
 
         Raises
         ------
-        ContainerNotFound, ContainerElsewhere, ContainerEnded
+        ContainerNotFound, ContainerElsewhere, ContainerEnded, PolicyRefused
             with what to do
         """
-        container = self._manager.own(container_id)
+        container = self._admitted(container_id)
         cwd = recorded(container.folders.state).get("cwd") or str(workspace.NOTEBOOKS)
         # As the person wrote it: TensorBoard shows that, and `%tensorboard` compares it.
         logdir = logdir.strip() or LOGDIR
@@ -154,6 +155,13 @@ class Ports:
                 f"there: `%pip install tensorboard`."
             )
         return message["port"], message["known"]
+
+    def _admitted(self, container_id: str) -> RunningContainer:
+        """A container whose programs the policy lets people reach."""
+        container = self._manager.own(container_id)
+        machine = Machine(host=self._manager.engine.facts.host, person=host.person())
+        self._manager.policy.admit_ports(container.environment, machine)
+        return container
 
     def _last_log(self, container: RunningContainer, program: Program | None) -> str:
         engine = self._manager.engine

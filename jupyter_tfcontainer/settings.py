@@ -109,6 +109,12 @@ class Settings(SingletonConfigurable):
         config=True
     )
 
+    allow_ports = Bool(
+        True,
+        help="Whether programs in containers (TensorBoard, and others) can be reached at ports through the server. "
+        "Their pages are pages of the server: the scripts in them may do there what the person may.",
+    ).tag(config=True)
+
     @validate("max_memory")
     def _size(self, proposal: Any) -> int | None:
         if proposal["value"] is None:

@@ -185,11 +185,7 @@ class Starter:
             self._prove_limits(container)
             events.step("boot")
             self._boot(container, lambda: self._put_accounts(container.id, image["Id"], user))
-            container.client = SupervisorClient(
-                folders.run / "control.sock",
-                f"process {os.getpid()} of user {os.getuid()}",
-                lambda message: on_event(container, message),
-            )
+            container.client = self._client(container, lambda message: on_event(container, message))
             container.python = container.client.hello["python"]
             self._pythons[image["Id"]] = container.client.hello["executable"]
             self.prove_mounts(container)
@@ -202,6 +198,19 @@ class Starter:
                 raise self._refused(container, str(error)) from error
             raise
         return container
+
+    def _client(self, container: RunningContainer, on_event: Callable[[Message | None], None]) -> SupervisorClient:
+        """A connection to the supervisor of a container that says it has one."""
+        try:
+            return SupervisorClient(
+                container.folders.run / "control.sock", f"process {os.getpid()} of user {os.getuid()}", on_event
+            )
+        except OSError as error:
+            environment = container.environment
+            raise ContainerEnded(
+                f"The container of {environment.display_name} on {self.engine.facts.host} says that it is ready, and "
+                f"nobody listens there ({error.strerror}). See what the image {environment.image} starts."
+            ) from error
 
     def current_image(self, environment: Environment) -> str | None:
         """The id of the image that an environment would be started in as things are; None where it is not there."""
@@ -372,8 +381,9 @@ class Starter:
         outside = dict.fromkeys(container.workspace.places, container.workspace.root)
         outside[workspace.HOME] = container.folders.home
         outside.update((PurePosixPath(mount.target), Path(mount.source)) for mount in container.environment.mounts)
-        for place, inode in container.control().hello["inodes"].items():
-            folder = next(folder for inside, folder in outside.items() if str(inside) == place)
+        inodes = container.control().hello["inodes"]
+        for place, folder in outside.items():
+            inode = inodes.get(str(place))
             if isinstance(inode, str):
                 user = containers.kernel_user(container.environment, host.person(), self.engine.facts)
                 raise MountMissing(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 OnEvent = Callable[[RunningContainer, Message | None], None]
 
 
-def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent) -> dict[str, RunningContainer]:
+def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent, state_dir: str) -> dict[str, RunningContainer]:
     """Become the owner of the containers whose Jupyter server has died, those with a kernel on a workspace.
 
     Parameters
@@ -36,6 +35,8 @@ def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent) -> dict[s
         the new server's
     on_event
         gets what their supervisors push, and None at their end
+    state_dir
+        as configured
 
     Returns
     -------
@@ -55,7 +56,7 @@ def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent) -> dict[s
         except ContainerEnded as ended:
             log.warning("%s", ended)
             engine.remove(one["Id"])
-            shutil.rmtree(folder, ignore_errors=True)
+            host.discard(folder, state_dir)
         except (KeyError, TypeError, OSError, TFContainerError) as error:
             # It was started by another version of ours, or has ended this moment.
             log.warning("The kernel in container %s could not be taken over: %s", one["Id"][:12], error)

@@ -8,6 +8,8 @@ from typing import Any
 
 # TensorFlow's images keep their notebooks there.
 NOTEBOOKS = PurePosixPath("/notebooks")
+# What stands in the place of a socket that is hidden: each machine has it.
+NOTHING = Path("/dev/null")
 # Where everything of ours is inside the container.
 OURS = PurePosixPath("/tfcontainer")
 HOME = OURS / "home"
@@ -50,10 +52,13 @@ class Workspace:
         the folder, absolute and without symbolic links
     masked
         folders that no notebook may see or change, wherever they lie in the workspace: Jupyter's own and ours
+    sockets
+        those of container engines, which are hidden in the same way
     """
 
     root: Path
     masked: tuple[Path, ...] = ()
+    sockets: tuple[Path, ...] = ()
 
     def inside(self, path: Path) -> PurePosixPath | None:
         """Where a host path is in the container, or None when it is not in the workspace."""
@@ -82,11 +87,11 @@ class Workspace:
         Always ``bind``: with a volume the engine would create a missing folder, as root.
         """
         mounts: list[Mount] = [bind(self.root, place) for place in self.places]
-        return mounts + [mask for place in self.places for mask in masks(self.root, place, self.masked)]
+        return mounts + [mask for place in self.places for mask in masks(self.root, place, self.masked, self.sockets)]
 
 
-def masks(root: Path, place: PurePosixPath, masked: tuple[Path, ...]) -> list[Mount]:
-    """The mounts that hide folders where they lie in another that is mounted.
+def masks(root: Path, place: PurePosixPath, masked: tuple[Path, ...], sockets: tuple[Path, ...] = ()) -> list[Mount]:
+    """The mounts that hide folders and sockets where they lie in another that is mounted.
 
     Parameters
     ----------
@@ -96,8 +101,10 @@ def masks(root: Path, place: PurePosixPath, masked: tuple[Path, ...]) -> list[Mo
         where it is in the container
     masked
         the host folders to hide
+    sockets
+        the host's sockets to hide
     """
-    return [
+    folders = [
         {
             "Type": "tmpfs",
             "Target": str(place / folder.relative_to(root)),
@@ -107,6 +114,11 @@ def masks(root: Path, place: PurePosixPath, masked: tuple[Path, ...]) -> list[Mo
         # The engine refuses two mounts at one place, and one folder may have several roles.
         for folder in dict.fromkeys(masked)
         if root in (folder, *folder.parents)
+    ]
+    return folders + [
+        bind(NOTHING, place / one.relative_to(root), read_only=True)
+        for one in dict.fromkeys(sockets)
+        if root in one.parents and not any(folder in one.parents for folder in masked)
     ]
 
 

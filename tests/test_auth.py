@@ -118,6 +118,17 @@ async def test_without_a_token(ask: Ask, verb: str, path: str) -> None:
         assert answer.code == 403
 
 
+async def test_a_name_that_is_not_this_servers(
+    ask: Ask, jp_auth_header: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page may have its own name lead here: its browser would take what is answered for that page's."""
+    for verb, path in VERBS:
+        caplog.clear()
+        answer = await ask(verb, path, Host="rebound.example", **jp_auth_header)
+        assert answer.code == 403, (verb, path)
+        assert "non-local 'Host' rebound.example" in caplog.text
+
+
 @EVERY
 async def test_the_authorizer_decides(
     guarded: list[tuple[str, str]], ask: Ask, jp_auth_header: dict[str, str], verb: str, path: str

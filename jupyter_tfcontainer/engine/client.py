@@ -52,6 +52,8 @@ LOG_TIMEOUT = 2.0
 POOL = 40
 
 Model = dict[str, Any]
+# The most that is read of a file in a container, in bytes: an image may have anything in it.
+READ_LIMIT = 2**20
 # The image of a GPU trial has no file in it.
 EMPTY_TAR = b"\0" * 10240
 # What is mounted where, as this process sees it (proc(5)).
@@ -232,18 +234,23 @@ class Engine:
             self._api.put_archive(container, "/", archive.getvalue())
 
     def read(self, container: str, path: str) -> bytes | None:
-        """The content of one file in a container, or None where there is none."""
+        """The content of one file in a container, or None where there is none, or something else, or a huge one."""
+        archive = io.BytesIO()
         with self._door():
             try:
                 chunks, _ = self._api.get_archive(container, path)
-                archive = io.BytesIO(b"".join(chunks))
             except NotFound:
                 return None
+            with closing(chunks):
+                for chunk in chunks:
+                    archive.write(chunk)
+                    if archive.tell() > READ_LIMIT:
+                        return None
+        archive.seek(0)
         with tarfile.open(fileobj=archive) as tar:
-            for member in tar:
-                if file := tar.extractfile(member):
-                    return file.read()
-        return None
+            member = tar.next()
+            file = tar.extractfile(member) if member and member.isfile() else None
+            return file.read() if file else None
 
     def start_until(self, container: str, marker: bytes, meanwhile: Callable[[], None]) -> tuple[str, int | None]:
         """Start a container and wait for a word in its output, or for its end.

@@ -68,6 +68,17 @@ def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list
         return [Address(environ["DOCKER_HOST"], "the variable DOCKER_HOST")]
     if context := _current_context():
         return [context]
+    program = [PODMAN] if shutil.which("podman", path=environ.get("PATH", "")) else []
+    return [*_usual(environ), *program]
+
+
+def sockets(url: str, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """The sockets of the engines of this machine, as far as one can know: that of an address, and the usual ones."""
+    places = (one.socket for one in (Address(url, "the engine"), *_usual(environ)))
+    return tuple(dict.fromkeys(one.resolve() for one in places if one and one.is_socket()))
+
+
+def _usual(environ: Mapping[str, str]) -> list[Address]:
     # Set to nothing is not set (XDG Base Directory Specification).
     runtime = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     paths = [
@@ -76,8 +87,7 @@ def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list
         f"{runtime}/podman/podman.sock",
         "/run/podman/podman.sock",
     ]
-    program = [PODMAN] if shutil.which("podman", path=environ.get("PATH", "")) else []
-    return [*(Address(f"unix://{path}", "the usual place") for path in paths), *program]
+    return [Address(f"unix://{path}", "the usual place") for path in paths]
 
 
 def _current_context() -> Address | None:

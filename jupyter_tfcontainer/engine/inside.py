@@ -68,7 +68,9 @@ class OwnContainer:
         """Create arguments with the folders as the engine calls them."""
         host = config.get("HostConfig", {})
         mounts = [
-            {**one, "Source": str(self.outside(Path(one["Source"])))} if one["Type"] == "bind" else one
+            {**one, "Source": str(self.outside(Path(one["Source"])))}
+            if one["Type"] == "bind" and not one["Source"].startswith("/dev/")  # every machine has those
+            else one
             for one in host.get("Mounts", [])
         ]
         return {**config, "HostConfig": {**host, "Mounts": mounts}}

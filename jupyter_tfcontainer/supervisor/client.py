@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import itertools
 import json
+import logging
 import os
 import socket
 import stat
@@ -18,11 +19,14 @@ from typing import Any
 
 from ..errors import ContainerError
 
+log = logging.getLogger(__name__)
 PROTOCOL = 1
 # How long a supervisor may take to answer: it does nothing that blocks, so more means that the machine stands still.
 ANSWER_TIMEOUT = 30.0
 
 Message = dict[str, Any]
+# The longest line that a supervisor may say, in bytes: what runs in the container may say anything in its place.
+LINE_LIMIT = 2**20
 # Descriptors that come at once, more than are ever sent.
 DESCRIPTORS = 4
 GONE = "The container has ended."
@@ -64,12 +68,14 @@ class SupervisorClient:
         self._thread.start()
         try:
             self.hello = self.request("own", owner=owner)
-            if self.hello["protocol"] != PROTOCOL:
+            version = self.hello.get("protocol")
+            if version != PROTOCOL:
                 raise ContainerError(
-                    f"The container speaks version {self.hello['protocol']} of the control protocol, this extension "
-                    f"version "
+                    f"The container speaks version {version} of the control protocol, this extension version "
                     f"{PROTOCOL}. Shut the kernel down and start it again."
                 )
+            if not _is_hello(self.hello):
+                raise ContainerError("What answers in the container is no supervisor of ours. Pick another image.")
             self._take_descriptors(self.hello["token"])
         except BaseException:
             self.close()
@@ -132,10 +138,12 @@ class SupervisorClient:
     def _read(self) -> None:
         with self._socket, self._descriptors, self._socket.makefile("rb") as lines:
             try:
-                for line in lines:
+                while (line := lines.readline(LINE_LIMIT)).endswith(b"\n"):
                     self._hear(json.loads(line))
-            except (OSError, ValueError, KeyError):
-                pass  # the connection broke, or what answers is no supervisor of ours: that is its end as well
+            except OSError:
+                pass  # the connection broke
+            except Exception as error:  # noqa: BLE001 - whatever it said, it is no supervisor of ours
+                log.warning("The connection to a container is closed, for it said what is not understood: %r", error)
         with self._lock:
             self._closed = True
             pending = list(self._pending)
@@ -173,11 +181,11 @@ class SupervisorClient:
         try:
             self._descriptors.sendall(line)
             with self._descriptors.makefile("rb", buffering=0) as answers:
-                reply = json.loads(answers.readline() or b"{}")
-        except (OSError, ValueError) as error:
+                reply = json.loads(answers.readline(LINE_LIMIT) or b"{}")
+            if not reply.get("ok"):
+                raise ContainerError(f"The container refused: {reply.get('error', 'it gave no reason')}.")
+        except (OSError, ValueError, RecursionError, AttributeError) as error:
             raise ContainerError(GONE) from error
-        if not reply.get("ok"):
-            raise ContainerError(f"The container refused: {reply.get('error', 'it gave no reason')}.")
         self._descriptors.setblocking(False)
 
     def _descriptor(self) -> socket.socket | None:
@@ -195,6 +203,22 @@ class SupervisorClient:
             with suppress(OSError):
                 os.close(one)
         return None
+
+
+def _is_hello(hello: Message) -> bool:
+    """Whether that is what a supervisor says of itself: whoever is in the container may say anything."""
+    kernel = {"kernel": str, "launch": int, "ready": bool}
+    return (
+        all(isinstance(hello.get(name), str) for name in ("python", "executable", "token"))
+        and isinstance(hello.get("inodes"), dict)
+        and all(isinstance(one, int | str) for one in hello["inodes"].values())
+        and all(isinstance(hello.get(name), list) for name in ("devices", "kernels"))
+        and all(isinstance(one, str) for one in hello["devices"])
+        and all(
+            isinstance(one, dict) and all(isinstance(one.get(name), kind) for name, kind in kernel.items())
+            for one in hello["kernels"]
+        )
+    )
 
 
 def _connect(path: Path) -> socket.socket:

@@ -88,6 +88,10 @@ OPEN_FILES = 65536
 # no descriptor above 1023.
 DIAL_TIMEOUT = 10.0
 DIALS = 256
+# The longest line that is listened to, in bytes, and how many clients are: the person's own programs can connect as
+# well, and must not take memory and descriptors in our name.
+LINE_LIMIT = 2**24
+CLIENTS = 64
 # Programs of ours that run beside kernels.
 PROGRAMS = ("board.py",)
 # The state of a socket that listens in /proc/net/tcp (<net/tcp_states.h>).
@@ -96,6 +100,10 @@ TCP_LISTEN = "0A"
 SCM_RIGHTS = 1
 # The kernel is a likelier victim of the out-of-memory killer than the supervisor, which has to tell the tale.
 OOM_SCORE_ADJ = 500
+
+
+# What JSON's strings are.
+STRING = type(json.loads('""'))
 
 
 def log(message):
@@ -111,6 +119,13 @@ def close_on_exec(descriptor):
 def text(value):
     """The native ``str`` of what JSON gave (bytes on Python 2, where the system calls want them)."""
     return value if isinstance(value, str) else value.encode("utf-8")
+
+
+def check(message, **kinds):
+    """See that the fields of a message are of these types, before anything is done for it."""
+    for name, kind in kinds.items():
+        if not isinstance(message[name], kind):
+            raise TypeError("%s is %r" % (name, message[name]))
 
 
 def oom_kills():
@@ -226,7 +241,12 @@ class Lines(object):
             return None
         lines = (self.incoming + data).split(b"\n")
         self.incoming = lines.pop()
-        messages = [json.loads(line.decode("utf-8")) for line in lines]
+        if len(self.incoming) > LINE_LIMIT:
+            raise ValueError("a line has an end")
+        try:
+            messages = [json.loads(line.decode("utf-8")) for line in lines]
+        except RuntimeError:  # too deep
+            raise ValueError("a message has a bottom")
         if not all(isinstance(message, dict) for message in messages):
             raise ValueError("a message is an object")
         return messages
@@ -299,6 +319,7 @@ class Program(Child):
         name = message["program"]
         if name not in PROGRAMS:
             raise ValueError("no program %s" % name)
+        check(message, number=int, arguments=list)
         arguments = [text(one) for one in message["arguments"]]
         Child.__init__(self, environ, name, arguments, text(message["cwd"]))
         self.number = message["number"]
@@ -344,7 +365,7 @@ class Interpreter(Child):
 
         It has the same variables, and nothing was installed or removed since it began.
         """
-        if early(environ) != early(self.environ):
+        if self.channel is None or early(environ) != early(self.environ):
             return False
         if self.stamp is None:
             return True  # it began this very moment, and has not looked at any folder yet
@@ -465,9 +486,10 @@ class Supervisor(object):
         log("ready: Python %s" % sys.version.split()[0])
         while self.interpreters or self.programs or self.stopping is None:
             channels = [one.channel for one in self.children() if one.channel]
-            lines = self.clients + channels
-            readers = [self.wake_read, self.listener] + lines
-            writers = [one for one in lines if one.outgoing] + self.dials
+            # Who does not listen is not listened to: what waits for them has an end.
+            clients = [one for one in self.clients if not one.outgoing]
+            readers = [self.wake_read, self.listener] + clients + channels
+            writers = [one for one in self.clients + channels if one.outgoing] + self.dials
             try:
                 readable, writable, _ = select.select(readers, writers, [], self.patience())
             except (OSError, IOError, select.error) as error:
@@ -494,11 +516,22 @@ class Supervisor(object):
         if one is self.wake_read:
             self.drain()
         elif one is self.listener:
-            self.clients.append(Lines(self.listener.accept()[0]))
+            self.let_in()
         elif one in channels:
             self.hear_child(one)
         elif one in self.clients:
             self.hear_client(one)
+
+    def let_in(self):
+        try:
+            sock = self.listener.accept()[0]
+        except (IOError, OSError) as error:
+            log("nobody was let in: %s" % error)
+            return
+        if len(self.clients) < CLIENTS:
+            self.clients.append(Lines(sock))
+        else:
+            sock.close()
 
     def drain(self):
         try:
@@ -595,11 +628,11 @@ class Supervisor(object):
         for message in messages:
             try:
                 reply = self.answer(client, message)
+                if reply is not None:
+                    client.send(dict(reply, id=message.get("id")))
             except Exception as error:
-                reply = {"error": "%s: %s" % (type(error).__name__, error)}
-            if reply is not None:
-                reply["id"] = message.get("id")
-                client.send(reply)
+                # Not str(), which Python 2 may have none of.
+                client.send({"id": message.get("id"), "error": repr(error)})
 
     def answer(self, client, message):
         """The reply to a request, or None where it comes later."""
@@ -680,12 +713,15 @@ class Supervisor(object):
     def launch(self, message):
         if self.stopping is not None:
             return {"error": "the container is ending"}
+        check(
+            message, kernel=STRING, launch=int, connection=dict, cwd=STRING, env=dict, arguments=list, warm=(int, float)
+        )
+        environ = dict(self.environ)
+        environ.update((text(name), text(value)) for name, value in message["env"].items())
         old = self.find(message["kernel"])
         if old is not None:
             old.kernel = None  # its exit is no news: the launch that replaces it is
             old.kill(signal.SIGKILL)
-        environ = dict(self.environ)
-        environ.update((text(name), text(value)) for name, value in message["env"].items())
         if self.spare is not None and not self.spare.fits(environ):
             log("the spare does not fit this launch: starting a new interpreter")
             self.drop_spare()
@@ -773,24 +809,32 @@ class Supervisor(object):
         if isinstance(one, Recorder):
             self.hear_recorder(one)
             return
-        messages = channel.receive()
+        try:
+            messages = channel.receive()
+            for message in messages or []:
+                self.hear_interpreter(one, message)
+        except Exception as error:
+            log("an interpreter says what is not understood: %r" % error)
+            messages = None
+            if not one.ready:
+                one.kill(signal.SIGKILL)  # it will never be
         if messages is None:
             channel.close()
             one.channel = None
-            return
-        for message in messages:
-            if message["event"] == "begun":
-                one.stamp = message["stamp"]
-            elif message["event"] == "imported":
-                one.stamp.extend(message["stamp"])
-                if message["device"]:
-                    self.leave_out(one, message["module"], message["device"])
-            elif message["event"] == "ready":
-                # Only after this: a spare that warms up beside a starting kernel would slow it down.
-                self.warm_at = time.time() + one.warm_after
-                one.ready = True
-                one.own = sockets(one.pid)
-                self.push({"event": "ready", "kernel": one.kernel, "launch": one.launch})
+
+    def hear_interpreter(self, one, message):
+        if message["event"] == "begun":
+            one.stamp = message["stamp"]
+        elif message["event"] == "imported":
+            one.stamp.extend(message["stamp"])
+            if message["device"]:
+                self.leave_out(one, message["module"], message["device"])
+        elif message["event"] == "ready":
+            # Only after this: a spare that warms up beside a starting kernel would slow it down.
+            self.warm_at = time.time() + one.warm_after
+            one.ready = True
+            one.own = sockets(one.pid)
+            self.push({"event": "ready", "kernel": one.kernel, "launch": one.launch})
 
     def leave_out(self, one, module, device):
         """Have a module imported by kernels only: what waits holds no GPU, which other programs may want."""

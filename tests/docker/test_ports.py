@@ -18,7 +18,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.auth.authorizer import Authorizer
 from kernels import TIMEOUT
 from servers import OURS, Message, Page, Server
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPResponse
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.websocket import websocket_connect
 from traitlets.config import Config
 
 from jupyter_tfcontainer import environments
@@ -101,6 +102,12 @@ class Place:
             request_timeout=TIMEOUT,
             **kwargs,
         )
+
+    async def login(self) -> dict[str, str]:
+        """What a browser sends along, once a person has logged in."""
+        url = f"http://127.0.0.1:{self.server.app.port}{self.server.url('api/status')}"
+        answer = await self.client.fetch(f"{url}?token={self.server.app.identity_provider.token}")
+        return {"Cookie": "; ".join(one.split(";")[0] for one in answer.headers.get_list("Set-Cookie"))}
 
     def url(self, path: str = "", port: int = PORT) -> str:
         """The address of a port, from the host on."""
@@ -337,16 +344,47 @@ async def test_who_is_not_logged_in(server: Server) -> None:
         answer = await here.fetch("secret", headers={})
         assert (answer.code, "/login?next=" in answer.headers["Location"]) == (302, True)
         assert (await here.fetch("secret", headers={}, method="POST", body="")).code == 403
-        url = f"http://127.0.0.1:{server.app.port}{server.url('api/status')}"
-        login = await here.client.fetch(f"{url}?token={server.app.identity_provider.token}")
-        cookies = "; ".join(one.split(";")[0] for one in login.headers.get_list("Set-Cookie"))
-        assert (await here.fetch(headers={"Cookie": cookies})).code == 200
+        login = await here.login()
+        assert (await here.fetch(headers=login)).code == 200
         # Pages of programs write, and know nothing of Jupyter's token; pages elsewhere do not.
         own = f"http://127.0.0.1:{server.app.port}"
         for origin, status in ((own, 200), ("http://evil.example", 404), ("null", 404), (None, 403)):
-            headers = {"Cookie": cookies, **({"Origin": origin} if origin else {})}
+            headers = {**login, **({"Origin": origin} if origin else {})}
             answer = await here.fetch(headers=headers, method="POST", body="x")
             assert answer.code == status, origin
+
+
+async def test_a_page_elsewhere_opens_no_websocket(server: Server) -> None:
+    """A browser sends the cookie along with those as well, and asks nobody before."""
+    async with place(server, MODERN) as here:
+        await here.start()
+        url = f"ws://127.0.0.1:{server.app.port}{here.url('echo')}"
+        for origin, allowed in (
+            (f"http://127.0.0.1:{server.app.port}", True),
+            ("http://evil.example", False),
+            ("null", False),
+        ):
+            cookies = {**(await here.login()), "Origin": origin}
+            if allowed:
+                (await websocket_connect(HTTPRequest(url, headers=cookies))).close()
+            else:
+                with pytest.raises(HTTPClientError, match=r"403|404"):
+                    await websocket_connect(HTTPRequest(url, headers=cookies))
+
+
+async def test_ports_that_the_policy_closes(server: Server) -> None:
+    """Whatever page is there, nobody is shown it; what else a container has stays."""
+    async with place(server, MODERN) as here:
+        await here.start()
+        server.app.web_app.settings["tfcontainer_manager"].allow_ports = False
+        answer = await here.fetch()
+        assert (answer.code, json.loads(answer.body)["reason"]) == (403, "PolicyRefused")
+        assert "ContainerManager.allow_ports = False" in str(answer.body)
+        assert (await here.fetch(method="POST", body="")).code == 403
+        with pytest.raises(HTTPClientError, match="403"):
+            await server.connect(f"{here.path}/ports/{PORT}/echo")
+        assert (await server.ask("POST", f"{here.path}/tensorboard")).status == 403
+        assert await here.page.value("print(6 * 7)") == "42"
 
 
 class Reader(Authorizer):
