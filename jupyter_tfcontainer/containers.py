@@ -24,6 +24,8 @@ INTERPRETERS = ("python3", "python", "python2")
 # A CUDA compute cache that holds every kernel of TensorFlow for a card that its wheel has no machine code for;
 # NVIDIA's own limit is 4 GiB.
 CUDA_CACHE_SIZE = 4 * 1024**3 - 1
+# Bytes of a log that Podman keeps in a file: it begins a new one then, and has no old ones.
+PODMAN_LOG_SIZE = 20_000_000
 
 # What the engines say of a value that they refuse (measured on Docker 20.10), and which field that came from.
 REFUSALS = (
@@ -78,12 +80,17 @@ class Folders:
     run
         sockets, within ``state``; mounted
     home
-        ``$HOME`` inside: one for each environment, it outlives the container
+        ``$HOME`` inside: one for each environment, it outlives the container; or a temporary one within ``state``
     """
 
     state: Path
     run: Path
     home: Path
+
+    @property
+    def temporary_home(self) -> bool:
+        """Whether the home goes with the container."""
+        return self.home.is_relative_to(self.state)
 
     @property
     def programs(self) -> Path:
@@ -111,6 +118,7 @@ def create_arguments(
     gpu_route: gpu.Route,
     device_groups: tuple[int, ...] = (),
     python: str | None = None,
+    pids_limit: int | None = None,
 ) -> dict[str, Any]:
     """The create arguments in the engine's own words (Docker's API reference, "Create a container").
 
@@ -136,6 +144,8 @@ def create_arguments(
         groups that may use the devices
     python
         the interpreter that had ipykernel in a container of the same image, if there was one
+    pids_limit
+        how many processes and threads it may have; None for the engine's own limit
     """
     user = kernel_user(environment, person, facts)
     supervisor = {
@@ -168,12 +178,16 @@ def create_arguments(
         # No swap on top: the limit is the limit.
         "MemorySwap": environment.memory or 0,
         "NanoCpus": nano_cpus(environment),
+        "PidsLimit": pids_limit or 0,
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in environment.ulimits.items()],
         "Devices": [_device(one) for one in environment.devices],
         **gpu.host_config(environment.gpus, gpu_route),
     }
     if facts.log_driver == "json-file":
         host["LogConfig"] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}}
+    elif facts.kind == "podman":
+        # It does not say here which driver it has; the journal, which it may be, has bounds of its own.
+        host["LogConfig"] = {"Config": {"max-size": str(PODMAN_LOG_SIZE)}}
     return {
         "Image": image["Id"],
         # The image's ENTRYPOINT stays: NVIDIA's and conda's set up libraries there.
@@ -193,6 +207,7 @@ def create_arguments(
             labels.WORKSPACE: str(workspace_.root),
             labels.OWNER: str(person.uid),
             labels.FOLDER: str(folders.state),
+            labels.HOME: str(folders.home),
         },
         "HostConfig": host,
     }

@@ -30,6 +30,10 @@
     │   ├── IPykernelMissing        nothing in the image can be a kernel
     │   └── OperationCancelled      somebody wanted no more of it
     ├── OperationNotFound
+    ├── HomeError
+    │   ├── HomeNotFound            nothing has been kept yet
+    │   ├── HomeInUse               a container runs on it
+    │   └── HomeNotRemoved          files of other users are in it
     └── ContainerError
         ├── ContainerNotFound
         ├── ContainerNameTaken      another container has the name that this one is to have
@@ -170,6 +174,22 @@ class OperationNotFound(TFContainerError):
     """No operation of this process has that id."""
 
 
+class HomeError(TFContainerError):
+    """Something is wrong with the home of an environment."""
+
+
+class HomeNotFound(HomeError):
+    """There is no home of an environment of that name."""
+
+
+class HomeInUse(HomeError):
+    """A container runs on the home."""
+
+
+class HomeNotRemoved(HomeError):
+    """Files of other users keep a folder of ours from being removed."""
+
+
 class ContainerError(TFContainerError):
     """Something is wrong with a container."""
 
@@ -226,6 +246,8 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     ImageInvalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     ImageNotFound: HTTPStatus.NOT_FOUND,
     OperationNotFound: HTTPStatus.NOT_FOUND,
+    HomeNotFound: HTTPStatus.NOT_FOUND,
+    HomeError: HTTPStatus.CONFLICT,
     ImageError: HTTPStatus.CONFLICT,
     TFContainerError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

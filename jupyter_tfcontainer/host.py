@@ -29,6 +29,8 @@ LONGEST_SOCKET = "control.sock"
 PROCESSES = Path("/proc")
 # Names of containers' folders.
 NUMBER = r"[0-9a-f]{8}"
+# Where homes are that are being removed.
+REMOVED = "removed"
 
 
 def person() -> Person:
@@ -85,7 +87,52 @@ def state_roots(state_dir: str) -> list[Path]:
     return [Path(state_dir).absolute()] if state_dir else [data_folder() / "c", short]
 
 
-def container_folders(environment: str, state_dir: str) -> Folders:
+def homes() -> list[Path]:
+    """The homes of all environments that have run, of those that are no more as well."""
+    return _folders(data_folder() / "homes")
+
+
+def set_aside(home: Path) -> Path:
+    """Have an environment's home gone at once, for it to be removed in peace; where it is now comes back."""
+    removed = data_folder() / REMOVED
+    removed.mkdir(mode=0o700, exist_ok=True)
+    return home.rename(removed / f"{home.name}-{secrets.token_hex(4)}")
+
+
+def kept_folders(state_dir: str) -> list[Path]:
+    """The folders of containers and of servers, and the homes that were set aside."""
+    places = [*state_roots(state_dir), data_folder() / "servers", data_folder() / REMOVED]
+    return [one for place in places for one in _folders(place)]
+
+
+def is_left(folder: Path, used: set[Path]) -> bool:
+    """Whether nobody needs one of those folders any more.
+
+    Parameters
+    ----------
+    folder
+        which
+    used
+        the folders of the containers that there are, and the workspaces that they work on
+    """
+    if folder.parent == data_folder() / REMOVED:
+        return True
+    if folder.parent == data_folder() / "servers":
+        # The next server on that workspace takes the kernels over by what is in there.
+        needed = any(folder.name.startswith(f"{_digest(one)}-") for one in used)
+    else:
+        needed = folder in used
+    return not needed and abandoned(folder)
+
+
+def _folders(place: Path) -> list[Path]:
+    """The folders in another; what a link leads to is not in there."""
+    with suppress(FileNotFoundError):
+        return sorted(Path(one.path) for one in os.scandir(place) if one.is_dir(follow_symlinks=False))
+    return []
+
+
+def container_folders(environment: str, state_dir: str, *, temporary_home: bool = False) -> Folders:
     """Names for a new container's folders; :func:`make` makes them.
 
     Parameters
@@ -95,13 +142,16 @@ def container_folders(environment: str, state_dir: str) -> Folders:
     state_dir
         where sockets shall be; empty for below Jupyter's data folder, or for ``/tmp`` where the paths of sockets would
         get too long there
+    temporary_home
+        whether it gets an empty home instead, which goes with the container
     """
     number = secrets.token_hex(4)  # as NUMBER has it
     choices = state_roots(state_dir)
     for root in choices:
         run = root / number / "run"
         if len(os.fsencode(run / LONGEST_SOCKET)) <= SOCKET_PATH_LIMIT:
-            return Folders(state=root / number, run=run, home=home_folder(environment))
+            home = root / number / "home" if temporary_home else home_folder(environment)
+            return Folders(state=root / number, run=run, home=home)
     raise ContainerError(
         f"The path of the folder for sockets, {choices[-1]}, is too long: with the names of the sockets in it no more "
         f"than {SOCKET_PATH_LIMIT} bytes are possible. Set ContainerManager.state_dir to a shorter one."

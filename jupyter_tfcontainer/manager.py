@@ -31,6 +31,7 @@ from . import (
 )
 from .cards import Cards, Use
 from .containers import Folders, blame
+from .disk import Disk
 from .engine import Engine, candidates, connect, gpu, labels, sockets
 from .engine.execs import Exec
 from .environments import Environment
@@ -44,6 +45,7 @@ from .errors import (
     EnvironmentInvalid,
     EnvironmentNotFound,
     KernelFailed,
+    PolicyRefused,
     TFContainerError,
     WorkspaceRefused,
 )
@@ -51,7 +53,7 @@ from .events import KernelEvents
 from .image_manager import ImageManager
 from .images import Images, check_reference
 from .operations import Operations
-from .policy import Machine
+from .policy import Machine, Taken
 from .ports import PROXY_VARIABLE, Ports
 from .running import Exit, Kernel, RunningContainer, recorded
 from .settings import Settings
@@ -69,6 +71,8 @@ LAUNCH_TIMEOUT = 120.0
 WARM = 0.2
 # The same where more starts are under way, and nobody tells sooner that they are over.
 WARM_TOGETHER = 10.0
+# In which of the engine's states a container uses nothing any more.
+ENDED_STATES = ("exited", "dead", "removing")
 
 
 class ContainerManager(Settings):
@@ -83,6 +87,8 @@ class ContainerManager(Settings):
         self.operations = Operations(self.log)
         #: What is asked of images.
         self.images = ImageManager(self)
+        #: What takes room on the disk.
+        self.disk = Disk(self)
         #: Programs in containers that are reached at ports.
         self.ports = Ports(self)
         #: What the cards of this machine do.
@@ -101,7 +107,8 @@ class ContainerManager(Settings):
         self.starts.listen(self._warm)
         # Held while it is counted whether one more container may be started.
         self._admission = threading.Lock()
-        self._starting: set[str] = set()
+        #: What is being started, by the folder of its container.
+        self._starting: dict[str, Environment] = {}
         self._taken_over: dict[str, RunningContainer] = {}
 
     # The engine.
@@ -131,7 +138,7 @@ class ContainerManager(Settings):
                 self._starter = Starter(engine, Images(engine, self.operations))
                 self.operations.listen(self._image_changed)
                 atexit.register(self._at_exit)
-                self.threads.soon(self._sweep)
+                self.threads.soon(self.sweep)
             return self._starter
 
     def _image_changed(self, operation: dict[str, Any]) -> None:
@@ -145,7 +152,13 @@ class ContainerManager(Settings):
     # Starting.
 
     def start(
-        self, environment: Environment, root: Path, *, listener: events.Listener | None = None, standby: bool = True
+        self,
+        environment: Environment,
+        root: Path,
+        *,
+        listener: events.Listener | None = None,
+        standby: bool = True,
+        temporary_home: bool = False,
     ) -> RunningContainer:
         """Start a container ahead: the next launch of that environment on that workspace takes it.
 
@@ -159,6 +172,9 @@ class ContainerManager(Settings):
             is told how the start gets on
         standby
             whether it waits for a launch; else it is for something else, and stays until it is removed
+        temporary_home
+            whether it gets an empty home that goes with it, in place of the environment's: what the person has
+            installed there may keep kernels from starting
 
         Raises
         ------
@@ -170,7 +186,8 @@ class ContainerManager(Settings):
         with self.starts.one():
             workspace_ = self._workspace(root)
             environment = self._admit(environment, workspace_)
-            container = self._start(environment, workspace_, None, tell, standby=standby)
+            folders = host.container_folders(environment.name, self.state_dir, temporary_home=temporary_home)
+            container = self._start(environment, workspace_, folders, tell, standby=standby)
             if standby:
                 if secrets := store.secret_values(environment):
                     container.control().request("expect", env=secrets)
@@ -362,7 +379,7 @@ class ContainerManager(Settings):
     def _machine(self, environment: Environment) -> Machine:
         facts = self.engine.facts
         cards = len(machine.read().cards) or None if environment.gpus == "all" else None
-        return Machine(host=facts.host, person=host.person(), rootless=facts.rootless, cards=cards)
+        return Machine(host=facts.host, person=host.person(), rootless=facts.rootless, cpus=facts.cpus, cards=cards)
 
     def _admit(self, environment: Environment, workspace_: Workspace) -> Environment:
         """See whether something may run. By whatever door, it comes through here before anything is done for it.
@@ -419,18 +436,72 @@ class ContainerManager(Settings):
         """
         rules = self.policy
         with self._admission:
-            if rules.max_containers is not None:
-                there = {one["Labels"].get(labels.FOLDER) for one in self.engine.list(os.getuid())}
-                running = len(there | self._starting)
-                if running >= rules.max_containers and not standby and self.standbys.end_one():
-                    running -= 1
-                rules.admit_another(environment, self._machine(environment), running)
-            self._starting.add(str(folders.state))
+            while rules.counts:
+                try:
+                    rules.admit_another(environment, self._machine(environment), self._taken())
+                    break
+                except PolicyRefused:
+                    if standby or not self.standbys.end_one():
+                        raise
+            self._starting[str(folders.state)] = environment
         try:
             yield
         finally:
             with self._admission:
-                self._starting.remove(str(folders.state))
+                del self._starting[str(folders.state)]
+
+    @contextmanager
+    def home_unused(self, name: str, home: Path) -> Iterator[list[str]]:
+        """Who uses the home of an environment; nothing that this process starts begins to while this lasts.
+
+        What stands by for the environment is ended first: nobody has asked for it.
+
+        Parameters
+        ----------
+        name
+            of the environment
+        home
+            the folder
+        """
+        self.standbys.forget(name)
+        with self._admission:
+            starting = ["a start that is under way" for one in self._starting.values() if one.name == name]
+            yield [*(f"container {one[:12]}" for one in self.home_users().get(home, [])), *starting]
+
+    def home_users(self) -> dict[Path, builtins.list[str]]:
+        """The containers of this user that have not ended, by their homes."""
+        users: dict[Path, builtins.list[str]] = {}
+        for one in self.engine.list(os.getuid()):
+            names = one["Labels"]
+            home = names.get(labels.HOME)
+            if not home and Path(names.get(labels.FOLDER, "")).parent in host.state_roots(self.state_dir):
+                # One that an earlier version has started does not say it.
+                home = str(host.home_folder(names.get(labels.ENVIRONMENT, "")))
+            if home and one["State"] not in ENDED_STATES:
+                users.setdefault(Path(home), []).append(one["Id"])
+        return users
+
+    def used_folders(self) -> set[Path]:
+        """The folders that containers of this user have: their own, and those that they work on."""
+        names = (labels.FOLDER, labels.WORKSPACE)
+        found = self.engine.list(os.getuid())
+        return {Path(one["Labels"][name]) for one in found for name in names if name in one["Labels"]}
+
+    def _taken(self) -> Taken:
+        """What the containers of this user have together, those included that are just being started."""
+        limits = {folder: (one.memory, one.cpus) for folder, one in self._starting.items()}
+        mine = {one.id: one.environment for one in self.running()}
+        for one in self.engine.list(os.getuid()):
+            folder = one["Labels"].get(labels.FOLDER, "")
+            if folder in limits:
+                continue
+            if known := mine.get(one["Id"]):
+                limits[folder] = known.memory, known.cpus
+            else:
+                with suppress(ContainerNotFound):  # it has just gone
+                    host_config = self.engine.inspect(one["Id"])["HostConfig"]
+                    limits[folder] = host_config["Memory"], host_config["NanoCpus"] / 1e9
+        return self.policy.taken(limits.values())
 
     def _start(
         self,
@@ -450,6 +521,7 @@ class ContainerManager(Settings):
                 workspace_,
                 folders,
                 orphan_timeout=self.server_orphan_timeout if self.in_server else self.orphan_timeout,
+                pids_limit=self.policy.max_pids,
                 events=tell,
                 on_event=self._heard,
             )
@@ -855,10 +927,11 @@ class ContainerManager(Settings):
             "created": datetime.fromtimestamp(one["Created"], timezone.utc).isoformat(),
             "kernel": {"id": state["kernel_id"], "ready": True} if runs and state.get("kernel_id") else None,
             "notebook": state.get("session", ""),
+            "temporary_home": Path(names.get(labels.HOME, "")).is_relative_to(names.get(labels.FOLDER, "/")),
             "state": "ended" if not runs else "standby" if state.get("standby") else "elsewhere",
         }
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove what crashed processes of this user left behind: what no living owner holds the lock of."""
         try:
             found = self.engine.list(os.getuid())

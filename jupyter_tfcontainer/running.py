@@ -320,5 +320,6 @@ class RunningContainer:
             "created": self.created.isoformat(),
             "kernel": {"id": kernel.kernel_id, "ready": kernel.ready.done()} if kernel else None,
             "notebook": self.notebook,
+            "temporary_home": self.folders.temporary_home,
             "state": "running" if kernel else "standby" if self.standby else "idle",
         }

@@ -13,9 +13,13 @@ from traitlets.config import Config, SingletonConfigurable
 from traitlets.config.application import Application
 
 from . import environments
-from .policy import Policy
+from .policy import MAX_PIDS, Policy
 
 CONFIG_NAME = "jupyter_tfcontainer_config"
+# With fewer no kernel starts: it, its successor and the supervisor have some thirty.
+FEWEST_PIDS = 64
+# The rules that are sizes of memory.
+SIZES = ("max_memory", "max_total_memory")
 RULES = [one.name for one in fields(Policy) if one.name != "files"]
 
 
@@ -104,6 +108,25 @@ class Settings(SingletonConfigurable):
         allow_none=True,
         help="The most processors that a container may use; one that sets no limit gets this one.",
     ).tag(config=True)
+    max_total_memory = Union(
+        [Int(), Unicode()],
+        default_value=None,
+        allow_none=True,
+        help="The most memory that a person's containers may use together, by the limits of each; one without a limit "
+        "gets max_memory, or all of this.",
+    ).tag(config=True)
+    max_total_cpus = Float(
+        None,
+        allow_none=True,
+        help="The most processors that a person's containers may use together, by the limits of each; one without a "
+        "limit gets max_cpus, or all of this.",
+    ).tag(config=True)
+    max_pids = Int(
+        MAX_PIDS,
+        min=FEWEST_PIDS,
+        allow_none=True,
+        help="How many processes and threads a container may have. None: the engine's own limit.",
+    ).tag(config=True)
     max_gpus = Int(None, allow_none=True, help="The most GPUs that a container may get.").tag(config=True)
     max_containers = Int(None, allow_none=True, help="How many containers a person may have at a time.").tag(
         config=True
@@ -115,14 +138,16 @@ class Settings(SingletonConfigurable):
         "Their pages are pages of the server: the scripts in them may do there what the person may.",
     ).tag(config=True)
 
-    @validate("max_memory")
+    @validate(*SIZES)
     def _size(self, proposal: Any) -> int | None:
         if proposal["value"] is None:
             return None
         try:
             return int(environments.READERS["memory"](proposal["value"]))
         except ValueError as error:
-            raise TraitError(f"ContainerManager.max_memory must be {error}, not {proposal['value']!r}.") from None
+            raise TraitError(
+                f"ContainerManager.{proposal['trait'].name} must be {error}, not {proposal['value']!r}."
+            ) from None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -141,8 +166,9 @@ class Settings(SingletonConfigurable):
         for name in ("allowed_images", "allowed_devices"):
             rules[name] = None if rules[name] is None else tuple(rules[name])
         rules["allowed_mount_roots"] = tuple(Path(root).expanduser().resolve() for root in rules["allowed_mount_roots"])
-        if rules["max_memory"] is not None:
-            rules["max_memory"] = environments.READERS["memory"](rules["max_memory"])
+        for name in SIZES:
+            if rules[name] is not None:
+                rules[name] = environments.READERS["memory"](rules[name])
         return Policy(**rules, files=self._files)
 
 

@@ -102,7 +102,8 @@ class Standbys:
         Those that are not what a new one would be are removed: the environment says something else by now, its image's
         name stands for another image, or a folder was replaced.
         """
-        for container in self._all(environment.name):
+        # One that somebody has asked for with an empty home is for the very next kernel.
+        for container in sorted(self._all(environment.name), key=lambda one: not one.folders.temporary_home):
             if container.workspace != workspace_ or not self.claim(container):
                 continue
             if container.alive and container.environment == environment and self._is_current(container):

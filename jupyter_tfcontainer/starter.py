@@ -78,6 +78,7 @@ class Starter:
         folders: Folders,
         *,
         orphan_timeout: float,
+        pids_limit: int | None,
         events: KernelEvents,
         on_event: Callable[[RunningContainer, Message | None], None],
     ) -> RunningContainer:
@@ -89,6 +90,8 @@ class Starter:
             what to start, and on which folders
         orphan_timeout
             seconds without an owner after which the container ends itself
+        pids_limit
+            how many processes and threads it may have; None for the engine's own limit
         events
             are told each step
         on_event
@@ -114,6 +117,7 @@ class Starter:
             folders=folders,
             verdict=verdict,
             orphan_timeout=orphan_timeout,
+            pids_limit=pids_limit,
             events=events,
             on_event=on_event,
         )
@@ -150,6 +154,7 @@ class Starter:
         folders: Folders,
         verdict: Verdict | None,
         orphan_timeout: float,
+        pids_limit: int | None,
         events: KernelEvents,
         on_event: Callable[[RunningContainer, Message | None], None],
     ) -> RunningContainer:
@@ -178,6 +183,7 @@ class Starter:
                     gpu_route=route,
                     device_groups=host.device_groups(environment),
                     python=self._pythons.get(image["Id"]),
+                    pids_limit=pids_limit,
                 ),
                 environment.container_name,
                 environment.platform,

@@ -51,7 +51,7 @@ def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent, state_dir
         if not of_ours or one["State"] != "running":
             continue
         try:
-            if container := _adopt(one["Id"], folder, state, workspace, on_event):
+            if container := _adopt(one, folder, state, workspace, on_event):
                 taken[state["kernel_id"]] = container
         except ContainerEnded as ended:
             log.warning("%s", ended)
@@ -64,7 +64,7 @@ def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent, state_dir
 
 
 def _adopt(
-    number: str, folder: Path, state: dict[str, Any], workspace: Workspace, on_event: OnEvent
+    one: dict[str, Any], folder: Path, state: dict[str, Any], workspace: Workspace, on_event: OnEvent
 ) -> RunningContainer | None:
     """Become the owner of a container; None where another process is."""
     lock = host.inherit(folder)
@@ -73,9 +73,11 @@ def _adopt(
     record = Record(folder, lock)
     try:
         environment = Environment.load(state["definition"])
-        folders = Folders(state=folder, run=folder / "run", home=host.home_folder(environment.name))
+        # Those that an earlier version has started do not say it.
+        home = one["Labels"].get(labels.HOME) or host.home_folder(environment.name)
+        folders = Folders(state=folder, run=folder / "run", home=Path(home))
         container = RunningContainer(folders, environment, workspace, record)
-        container.id, container.image, container.standby = number, state["image_id"], False
+        container.id, container.image, container.standby = one["Id"], state["image_id"], False
         container.created = datetime.fromisoformat(state["created"])
         container.notebook, container.connection = state["session"], state["connection"]
         container.cwd = workspace.root / PurePosixPath(state["cwd"]).relative_to(NOTEBOOKS)

@@ -250,6 +250,7 @@ def test_labels_tell_whose_it_is_and_no_secret() -> None:
         labels.WORKSPACE: "/home/ada/work",
         labels.OWNER: "1000",
         labels.FOLDER: "/s/1a2b",
+        labels.HOME: "/d/homes/tf",
     }
     # Whoever lists processes reads the command, and it is in the engine's list of containers as well.
     assert "s3cret-value" not in json.dumps([created["Labels"], created["Cmd"]])
@@ -265,6 +266,8 @@ def test_log_is_bounded_where_the_driver_can() -> None:
     config = arguments()["HostConfig"]["LogConfig"]
     assert config == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}}
     assert "LogConfig" not in arguments(facts=replace(ROOTFUL, log_driver="journald"))["HostConfig"]
+    podman = replace(ROOTFUL, kind="podman", log_driver="")
+    assert arguments(facts=podman)["HostConfig"]["LogConfig"] == {"Config": {"max-size": "20000000"}}
 
 
 ACCOUNTS = "root:x:0:0:root:/root:/bin/bash\nold:x:1005:1005::/home/old:/bin/sh\n"

@@ -61,6 +61,8 @@ def test_container(asked: dict[str, Any], words: dict[str, Any]) -> None:
             {"no_new_privileges": True, "selinux_opts": ["disable"]},
         ),
         ({"GroupAdd": ["7"]}, {"groups": ["7"]}),
+        ({"LogConfig": {"Config": {"max-size": "7"}}}, {"log_configuration": {"size": 7}}),
+        ({"PidsLimit": 99}, {"resource_limits": {"pids": {"limit": 99}}}),
         (
             {"Memory": 1024, "MemorySwap": 1024, "NanoCpus": 1_500_000_000},
             {

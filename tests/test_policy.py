@@ -16,7 +16,7 @@ from jupyter_tfcontainer.containers import Person
 from jupyter_tfcontainer.environments import Environment, MountPoint
 from jupyter_tfcontainer.errors import PolicyRefused
 from jupyter_tfcontainer.manager import ContainerManager
-from jupyter_tfcontainer.policy import Machine, Policy, references
+from jupyter_tfcontainer.policy import Machine, Policy, Taken, references
 
 PLAIN = Environment(name="tf", display_name="TF", image="tensorflow/tensorflow:1.2.1")
 ADA = Machine(host="lab1", person=Person(1000, 1001, (27, 44), "ada"))
@@ -186,6 +186,10 @@ def test_ceilings() -> None:
 def test_who_sets_no_limit_gets_the_ceiling() -> None:
     assert admitted(Policy(max_memory=GIB, max_cpus=2.0)) == replace(PLAIN, memory=GIB, cpus=2.0)
     assert admitted(Policy(max_memory=GIB), cpus=1.0, memory=8 * 1024**2).memory == 8 * 1024**2
+    # Where only all together have a ceiling, it is that one; of processors never more than the machine has.
+    together = Policy(max_memory=2 * GIB, max_total_memory=GIB, max_total_cpus=16.0)
+    assert admitted(together, replace(ADA, cpus=4)) == replace(PLAIN, memory=GIB, cpus=4.0)
+    assert admitted(Policy(max_cpus=0.5), replace(ADA, cpus=4)).cpus == 0.5
 
 
 @pytest.mark.parametrize(
@@ -230,11 +234,49 @@ def test_where_the_folder_is_not_decided_yet_the_mounts_count() -> None:
 
 
 def test_max_containers() -> None:
-    Policy().admit_another(PLAIN, ADA, 1000)
-    policy = Policy(max_containers=2)
-    policy.admit_another(PLAIN, ADA, 1)
-    with pytest.raises(PolicyRefused, match=r"you have 2\..*ContainerManager\.max_containers = 2"):
-        policy.admit_another(PLAIN, ADA, 2)
+    Policy().admit_another(PLAIN, ADA, Taken(containers=1000))
+    policy = Policy(max_containers=2, files={"max_containers": "/etc/jupyter/x.py"})
+    policy.admit_another(PLAIN, ADA, Taken(containers=1))
+    with pytest.raises(PolicyRefused) as caught:
+        policy.admit_another(PLAIN, ADA, Taken(containers=2))
+    assert str(caught.value) == (
+        "TF asks for one more container beside the 2 that you have; the policy of lab1 does not allow that. The rule "
+        "is ContainerManager.max_containers = 2 (set in /etc/jupyter/x.py). Ask the administrator of lab1 to change "
+        "it, or shut down a kernel that you need no more."
+    )
+
+
+def test_what_all_may_have_together() -> None:
+    policy = Policy(max_total_memory=4 * GIB, max_total_cpus=0.3)
+    policy.admit_another(replace(PLAIN, memory=GIB, cpus=0.2), ADA, Taken(memory=3 * GIB, cpus=0.1))
+    with pytest.raises(PolicyRefused) as caught:
+        policy.admit_another(replace(PLAIN, memory=GIB + 1, cpus=0.1), ADA, Taken(memory=3 * GIB))
+    assert f"TF asks for {GIB + 1} bytes of memory beside the {3 * GIB} of your other containers; the" in str(
+        caught.value
+    )
+    assert f"ContainerManager.max_total_memory = {4 * GIB} (set in" in str(caught.value)
+    assert "shut down a kernel that you need no more, or give your environments lower limits." in str(caught.value)
+    with pytest.raises(
+        PolicyRefused, match=r"for 0\.2 cpus beside the 0\.15 of .*ContainerManager\.max_total_cpus = 0\.3"
+    ):
+        policy.admit_another(replace(PLAIN, memory=GIB, cpus=0.2), ADA, Taken(cpus=0.15))
+
+
+def test_more_than_all_may_have_is_too_much_for_one() -> None:
+    """Before anything else is asked: it could never run."""
+    policy = Policy(max_total_memory=GIB, max_total_cpus=2.0)
+    assert f"ContainerManager.max_total_memory = {GIB}" in refusal(policy, memory=GIB + 1)
+    assert "ContainerManager.max_total_cpus = 2.0" in refusal(policy, cpus=2.5)
+    admitted(policy, memory=GIB, cpus=2.0)
+
+
+def test_what_has_no_limit_counts_as_what_it_would_get_now() -> None:
+    """It was started before there was a rule, and nothing keeps it from taking that."""
+    policy = Policy(max_memory=GIB, max_total_memory=4 * GIB, max_total_cpus=2.0)
+    assert policy.taken([(None, 0.1), (0, 0.2), (GIB // 2, None)]) == Taken(
+        containers=3, memory=2 * GIB + GIB // 2, cpus=2.3
+    )
+    assert Policy().taken([(None, None)]) == Taken(containers=1)
 
 
 # Whose word counts.
@@ -282,11 +324,21 @@ def test_what_the_system_says_that_is_no_rule_is_the_persons_to_change(home: Hom
     assert (manager.standby_timeout, manager.orphan_timeout) == (1, 8)
 
 
+@pytest.mark.parametrize("rule", ["max_memory", "max_total_memory"])
 @pytest.mark.parametrize("value", ["a lot", "1m", -1, 0, True])
-def test_a_ceiling_that_is_none(home: Home, system: Path, value: Any) -> None:
-    home.configure(max_memory=value)
-    with pytest.raises(TraitError, match="max_memory"):
+def test_a_ceiling_that_is_none(home: Home, system: Path, value: Any, rule: str) -> None:
+    home.configure(**{rule: value})
+    with pytest.raises(TraitError, match=rule):
         _ = ContainerManager().policy
+
+
+def test_a_limit_of_processes_below_which_nothing_starts(home: Home, system: Path) -> None:
+    home.configure(max_pids=5)
+    with pytest.raises(TraitError, match="max_pids"):
+        _ = ContainerManager().policy
+    home.configure(max_pids=None, max_total_memory="2g")
+    policy = ContainerManager().policy
+    assert (policy.max_pids, policy.max_total_memory) == (None, 2 * GIB)
 
 
 def test_roots_are_real_folders(home: Home, system: Path) -> None:

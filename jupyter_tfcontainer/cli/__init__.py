@@ -14,7 +14,7 @@ import sys
 from .. import __version__
 from ..errors import TFContainerError
 from ..manager import ContainerManager
-from . import catalog, containers, doctor, environments, images, shells
+from . import catalog, containers, disk, doctor, environments, images, shells
 from .output import complain
 
 NO_PROVISIONER = (
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    for group in (doctor, catalog, environments, images, containers, shells):
+    for group in (doctor, catalog, environments, images, containers, shells, disk):
         group.add(commands)
     # Nobody types it, so the help does not show it.
     kernel = commands.add_parser("kernel", description="What the kernelspecs name as their command.")

@@ -29,6 +29,15 @@ def complain(text: str) -> None:
     print("\n".join(wrapped(line, 0, sys.stderr) for line in text.split("\n")), file=sys.stderr)
 
 
+def confirmed(question: str) -> bool:
+    """Ask whether something may be done. Where nobody can be asked, nobody says yes."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip().lower()
+    if not sys.stdin.isatty():
+        print(file=sys.stderr)
+    return answer in ("y", "yes")
+
+
 def dump(value: Any) -> None:
     """Print JSON."""
     print(json.dumps(value, indent=2))

@@ -22,6 +22,10 @@ from .terminal import drive
 # Nothing in a kernel's container gains capabilities (no-new-privileges), and root's own are among them.
 ROOT = "as root, where the policy allows that (allow_root): what is root's in the image can be changed, and no more"
 
+WITHOUT = (
+    "in a new container of the environment, with an empty home that goes with it: what you have installed is not there"
+)
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
@@ -34,6 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     shell.add_argument("container", metavar="CONTAINER", help=f"{CONTAINER}; or the name of any environment")
     shell.add_argument("--root", action="store_true", help=ROOT)
+    shell.add_argument("--without-packages", action="store_true", help=WITHOUT)
     shell.set_defaults(run=_shell)
 
     exec_ = commands.add_parser(
@@ -51,7 +56,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _shell(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
-    with _container(manager, arguments.container, arguments.root) as container:
+    with _container(manager, arguments.container, root=arguments.root, fresh=arguments.without_packages) as container:
         tty = sys.stdin.isatty() and sys.stdout.isatty()
         return drive(manager.exec(container, tty=tty, root=arguments.root))
 
@@ -65,9 +70,9 @@ def _exec(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _container(manager: ContainerManager, text: str, root: bool) -> Iterator[str]:
+def _container(manager: ContainerManager, text: str, *, root: bool, fresh: bool) -> Iterator[str]:
     """The container that is meant; or one of an environment, for as long as it is needed."""
-    models = [one for one in manager.list() if one["state"] != "ended"]
+    models = [] if fresh else [one for one in manager.list() if one["state"] != "ended"]
     try:
         found: str = find(text, models)["id"]
     except ContainerNotFound:
@@ -86,7 +91,7 @@ def _container(manager: ContainerManager, text: str, root: bool) -> Iterator[str
     if root:
         # Before anything is pulled for it.
         manager.review(replace(environment, user="root"))
-    container = manager.start(environment, Path.cwd(), listener=_Progress(), standby=False)
+    container = manager.start(environment, Path.cwd(), listener=_Progress(), standby=False, temporary_home=fresh)
     try:
         yield container.id
     finally:

@@ -11,6 +11,8 @@ WORKSPACE = f"{NAMESPACE}.workspace"
 OWNER = f"{NAMESPACE}.owner"
 # The folder with its control socket, state file and lock.
 FOLDER = f"{NAMESPACE}.folder"
+# The folder that is its home: a container that runs keeps it from being reset.
+HOME = f"{NAMESPACE}.home"
 # An image with nothing in it, in which a GPU route is tried before anything large is pulled.
 TRIAL = f"{NAMESPACE}.trial"
 

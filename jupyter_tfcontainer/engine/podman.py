@@ -116,6 +116,8 @@ HOST: dict[str, Callable[[Any], Model]] = {
     "NanoCpus": lambda value: {
         "resource_limits": {"cpu": {"quota": value * CPU_PERIOD // 10**9, "period": CPU_PERIOD}},
     },
+    "LogConfig": lambda value: {"log_configuration": {"size": int(value["Config"]["max-size"])}},
+    "PidsLimit": lambda value: {"resource_limits": {"pids": {"limit": value}}},
     "Ulimits": lambda value: {
         "r_limits": [{"type": one["Name"], "soft": one["Soft"], "hard": one["Hard"]} for one in value],
     },

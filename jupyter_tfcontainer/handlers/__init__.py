@@ -1,6 +1,6 @@
 """The REST interface under ``/api/tfcontainer/``: one file per noun."""
 
-from . import catalog, containers, engine, environments, images, operations, ports
+from . import catalog, containers, disk, engine, environments, images, operations, ports
 
 default_handlers = [
     *catalog.default_handlers,
@@ -8,6 +8,7 @@ default_handlers = [
     *environments.default_handlers,
     *containers.default_handlers,
     *images.default_handlers,
+    *disk.default_handlers,
     *operations.default_handlers,
     *ports.default_handlers,
 ]

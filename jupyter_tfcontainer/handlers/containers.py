@@ -25,6 +25,8 @@ from .base import BASE, TFContainerAPIHandler
 # Lines of a log that are answered where the request does not say how many, and the most that it may say.
 LOG_TAIL = 200
 LOG_TAIL_LIMIT = 10_000
+# The home of the environment, or an empty one that goes with the container.
+HOMES = ("kept", "temporary")
 
 
 class ContainersHandler(TFContainerAPIHandler):
@@ -41,11 +43,16 @@ class ContainersHandler(TFContainerAPIHandler):
     @web.authenticated
     @authorized
     async def post(self) -> None:
-        """Start a container ahead, which the next kernel of its environment takes."""
-        name = self.body(environment=str)["environment"]
+        """Start a container ahead, which the next kernel of its environment takes; with an empty home if so asked."""
+        body = self.body(environment=str)
+        name, home = body["environment"], body.get("home", "kept")
+        if home not in HOMES:
+            raise web.HTTPError(400, f"home must be one of {', '.join(HOMES)}.")
         manager = self.manager
         environment = await manager.threads.call(environments.find, name, self.kernel_spec_manager)
-        container = await manager.threads.run(manager.start, environment, Path(self.settings["server_root_dir"]))
+        root = Path(self.settings["server_root_dir"])
+        temporary = home == "temporary"
+        container = await manager.threads.run(manager.start, environment, root, temporary_home=temporary)
         self.set_status(HTTPStatus.CREATED)
         self.set_header("Location", url_path_join(self.base_url, BASE, "containers", container.id))
         self.finish(container.model())

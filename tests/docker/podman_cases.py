@@ -13,7 +13,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from homes import MODERN, Home
+from homes import LEGACY, MODERN, Home
 from jupyter_client.manager import KernelManager
 from kernels import kernel, until, value
 
@@ -72,6 +72,19 @@ def test_limits_reach_the_engine(home: Home) -> None:
         assert value(client, "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))") == "(512, 1024)"
         assert value(client, "import os; s = os.statvfs('/dev/shm'); print(s.f_blocks * s.f_frsize)") == str(64 << 20)
         assert value(client, "import os; print(os.listdir('/sys/class/net'))") == "['lo']"
+
+
+def test_a_log_is_bounded(home: Home) -> None:
+    """By its size, where Podman keeps it in a file."""
+    with kernel(home.add("tf", LEGACY)) as (_, client):
+        # What this ipykernel does not take for the page goes to the log.
+        value(client, "import os; lines = 10000 * (99 * b'x' + b'\\n')")
+        value(client, "for _ in range(30): os.write(2, lines) == len(lines) or 1 / 0")
+        with closing(docker.APIClient(os.environ["DOCKER_HOST"])) as engine:
+            (container,) = home.containers()
+            path = Path(engine.inspect_container(container["Id"])["LogPath"])
+            assert b"x" * 99 in engine.logs(container["Id"], tail=1)
+        assert 0 < path.stat().st_size < 21_000_000
 
 
 def test_what_is_missing_is_not_made(tmp_path: Path) -> None:

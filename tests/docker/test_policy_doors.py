@@ -18,8 +18,10 @@ from kernels import kernel, value
 from people import as_person
 from servers import OURS, Server, session
 
+from jupyter_tfcontainer.engine import Engine, labels
 from jupyter_tfcontainer.errors import PolicyRefused
-from jupyter_tfcontainer.policy import Policy
+from jupyter_tfcontainer.manager import ContainerManager
+from jupyter_tfcontainer.policy import Policy, Taken
 
 PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 # No registry answers there: a pull would fail with another error.
@@ -31,6 +33,8 @@ RULES: dict[str, tuple[Any, dict[str, Any]]] = {
     "allowed_devices": ([], {"devices": ["/dev/null"]}),
     "max_memory": ("1g", {"memory": "2g"}),
     "max_cpus": (0.5, {"cpus": 1}),
+    "max_total_memory": ("1g", {"memory": "2g"}),
+    "max_total_cpus": (0.5, {"cpus": 1}),
     "max_gpus": (0, {"gpus": 1}),
     "max_containers": (0, {}),
 }
@@ -61,8 +65,8 @@ def ruled(home: Home, rule: str) -> Home:
 
 def test_every_rule_is_here() -> None:
     rules = {name for name in Policy.__dataclass_fields__ if name != "files"}
-    # Of the last, no kernelspec says anything: test_ports.py.
-    assert rules == RULES.keys() | {"allow_root", "allow_ports"}
+    # No kernelspec says anything of ports (test_ports.py), nor of processes: what keeps that rule is the engine.
+    assert rules == RULES.keys() | {"allow_root", "allow_ports", "max_pids"}
 
 
 @EACH
@@ -291,3 +295,68 @@ async def test_max_containers(server: Server) -> None:
     assert f"ContainerManager.max_containers = {there + 1}" in answer.model["message"]
     # The kernel takes the one that waits.
     await server.start("tf")
+
+
+@pytest.fixture
+def alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may test beside us, as the same user on the same engine: theirs do not count."""
+    every = Engine.list
+
+    def ours(engine: Engine, owner: int) -> list[dict[str, Any]]:
+        return [one for one in every(engine, owner) if one["Labels"][labels.FOLDER].startswith(f"{home.root}/")]
+
+    monkeypatch.setattr(Engine, "list", ours)
+
+
+async def test_what_all_may_have_together(alone: None, server: Server) -> None:
+    """Containers of other processes count, and one that waits makes room for one that is asked for."""
+    manager = server.app.web_app.settings["tfcontainer_manager"]
+    server.home.add("tf", MODERN, memory="64m")
+    server.home.add("other", MODERN, memory="64m")
+    await server.start("tf")
+    await server.ahead("tf")
+    manager.max_total_memory = "128m"
+    answer = await server.ask("POST", f"{OURS}/containers", {"environment": "other"})
+    assert (answer.status, answer.model["reason"]) == (403, "PolicyRefused")
+    assert f"ContainerManager.max_total_memory = {128 * 1024**2} (set in" in answer.model["message"]
+    await server.start("other")
+    assert sorted((one["environment"], one["state"]) for one in await server.containers()) == [
+        ("other", "running"),
+        ("tf", "running"),
+    ]
+
+
+def test_containers_of_other_processes_count_with_their_limits(alone: None, home: Home) -> None:
+    home.add("tf", MODERN, memory="96m", cpus=0.25)
+    with kernel("tf"):
+        own, other = ContainerManager.instance(), ContainerManager()
+        try:
+            known, asked = own._taken(), other._taken()
+        finally:
+            other.close()
+        assert asked == known == Taken(containers=1, memory=96 * 1024**2, cpus=0.25)
+
+
+# What a kernel sees that starts threads without end.
+THREADS = """
+import threading
+end, started = threading.Event(), 0
+try:
+    while started < 1000:
+        threading.Thread(target=end.wait, daemon=True).start()
+        started += 1
+except RuntimeError as error:
+    print(error)
+print(started < 100)
+end.set()
+"""
+
+
+def test_max_pids(home: Home) -> None:
+    """The machine's other processes are out of reach, and the kernel goes on."""
+    home.configure(max_pids=100)
+    with kernel(home.add("tf", MODERN)) as (manager, client):
+        assert value(client, THREADS) == "can't start new thread\nTrue"
+        manager.restart_kernel(now=True)
+        client.wait_for_ready(timeout=20)
+        assert value(client, "print(1)") == "1"

@@ -179,7 +179,7 @@ def test_labels_of_an_image_move_nobody(home: Home) -> None:
             names = {labels.OWNER: str(os.getuid()), labels.WORKSPACE: str(home.workspace), **claim}
             one = engine.create_container(MODERN, ["true"], labels=names)["Id"]
             left.callback(_remove, engine, one)
-        manager._sweep()
+        manager.sweep()
         manager.take_over(home.workspace)
     assert kept.read_text() == "mine"
 
