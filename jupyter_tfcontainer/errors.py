@@ -227,5 +227,6 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     ImageNotFound: HTTPStatus.NOT_FOUND,
     OperationNotFound: HTTPStatus.NOT_FOUND,
     ImageError: HTTPStatus.CONFLICT,
+    ContainerError: HTTPStatus.CONFLICT,
     TFContainerError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

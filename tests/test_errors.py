@@ -41,15 +41,15 @@ STATUS = {
     "IPykernelMissing": 409,
     "OperationCancelled": 409,
     "OperationNotFound": 404,
-    "ContainerError": 500,
+    "ContainerError": 409,
     "ContainerNotFound": 404,
     "ContainerNameTaken": 409,
-    "ContainerEnded": 500,
+    "ContainerEnded": 409,
     "ContainerElsewhere": 409,
-    "MountMissing": 500,
+    "MountMissing": 409,
     "PortClosed": 503,
     "TensorBoardFailed": 409,
-    "KernelFailed": 500,
+    "KernelFailed": 409,
 }
 
 
