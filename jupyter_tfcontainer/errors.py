@@ -249,5 +249,6 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     HomeNotFound: HTTPStatus.NOT_FOUND,
     HomeError: HTTPStatus.CONFLICT,
     ImageError: HTTPStatus.CONFLICT,
+    ContainerError: HTTPStatus.CONFLICT,
     TFContainerError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

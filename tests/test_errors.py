@@ -45,15 +45,15 @@ STATUS = {
     "HomeNotFound": 404,
     "HomeInUse": 409,
     "HomeNotRemoved": 409,
-    "ContainerError": 500,
+    "ContainerError": 409,
     "ContainerNotFound": 404,
     "ContainerNameTaken": 409,
-    "ContainerEnded": 500,
+    "ContainerEnded": 409,
     "ContainerElsewhere": 409,
-    "MountMissing": 500,
+    "MountMissing": 409,
     "PortClosed": 503,
     "TensorBoardFailed": 409,
-    "KernelFailed": 500,
+    "KernelFailed": 409,
 }
 
 

@@ -36,6 +36,16 @@ PACKAGES = next(path for path in sys.path if path.endswith("site-packages"))
 VENV = (sys.executable,)
 BASE = (str(Path(sys.executable).resolve()), PACKAGES)
 KEY = "7e1c"
+# What a supervisor says of itself, at least.
+HELLO = {
+    "protocol": 1,
+    "python": "3.11.2",
+    "executable": "python3",
+    "inodes": {},
+    "devices": [],
+    "kernels": [],
+    "token": "t",
+}
 # A module that tells which interpreters have imported it: a spare does so when it has noted when folders were changed.
 WARM = """
 import os
@@ -881,7 +891,7 @@ class Impostor:
         with control, descriptors, control.makefile("rb") as lines, self._listener:
             for line in lines:
                 message = json.loads(line)
-                reply: Message = {"id": message["id"], "ok": True, "protocol": 1, "token": "t"}
+                reply: Message = {"id": message["id"], "ok": True, **HELLO}
                 if message["op"] == "own":
                     control.sendall(json.dumps(reply).encode() + b"\n")
                     descriptors.recv(1000)

@@ -197,6 +197,10 @@ class Engine:
                 return cast("Model", self._api.inspect_image(reference))
             except ImageNotFound:
                 return None
+            except APIError as error:
+                if "invalid reference format" not in _explanation(error):
+                    raise
+                return None
 
     # Containers.
 

@@ -65,7 +65,10 @@ class TFContainerAPIHandler(TFContainerHandler, APIHandler):
         HTTPError
             400, naming the field
         """
-        body = self.get_json_body()
+        try:
+            body = self.get_json_body()
+        except UnicodeDecodeError as error:  # of all that may be wrong with it, Jupyter leaves this to us
+            raise web.HTTPError(400, f"The body of the request must be UTF-8: {error}.") from error
         if not isinstance(body, dict):
             raise web.HTTPError(400, "The body of the request must be a JSON object.")
         for name, kind in fields.items():
@@ -74,6 +77,10 @@ class TFContainerAPIHandler(TFContainerHandler, APIHandler):
                     400, f"The body of the request must have the field {name}, of type {kind.__name__}."
                 )
         return body
+
+    def body_if_any(self) -> dict[str, Any]:
+        """The request's JSON object, where there need not be one."""
+        return self.body() if self.request.body.strip() else {}
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Write an error as a model."""

@@ -202,7 +202,7 @@ class ContainerTerminalsHandler(TFContainerAPIHandler):
     @authorized
     async def post(self, container_id: str) -> None:
         """Open one, where its kernel started; with ``root``, as root, where the policy allows that."""
-        root = (self.get_json_body() or {}).get("root", False)
+        root = self.body_if_any().get("root", False)
         if not isinstance(root, bool):
             raise web.HTTPError(HTTPStatus.BAD_REQUEST, "root must be of type bool.")
         manager = self.manager

@@ -59,7 +59,7 @@ class TensorBoardHandler(TFContainerAPIHandler):
     @authorized
     async def post(self, container_id: str) -> None:
         """Have it run on a folder of logs, and answer where it is reached, once it listens."""
-        logdir = (self.get_json_body() or {}).get("logdir", "")
+        logdir = self.body_if_any().get("logdir", "")
         if not isinstance(logdir, str) or "\0" in logdir:
             raise web.HTTPError(HTTPStatus.BAD_REQUEST, "logdir must be of type str.")
         ports, call = self.manager.ports, self.manager.threads.call
