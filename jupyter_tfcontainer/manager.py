@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import builtins
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from . import (
     events,
     execs,
     host,
+    leftovers,
     machine,
     store,
     takeover,
@@ -51,6 +51,7 @@ from .errors import (
 from .events import KernelEvents
 from .image_manager import ImageManager
 from .images import Images, check_reference
+from .leftovers import Leftover
 from .operations import Operations
 from .policy import Machine
 from .ports import PROXY_VARIABLE, Ports
@@ -104,6 +105,8 @@ class ContainerManager(Settings):
         self._admission = threading.Lock()
         self._starting: set[str] = set()
         self._taken_over: dict[str, RunningContainer] = {}
+        # Whether it has been looked for what other processes left.
+        self._looked = False
 
     # The engine.
 
@@ -132,7 +135,6 @@ class ContainerManager(Settings):
                 self._starter = Starter(engine, Images(engine, self.operations))
                 self.operations.listen(self._image_changed)
                 atexit.register(self._at_exit)
-                self.threads.soon(self._sweep)
             return self._starter
 
     def _image_changed(self, operation: dict[str, Any]) -> None:
@@ -268,6 +270,7 @@ class ContainerManager(Settings):
             when no engine answers
         """
         taken = takeover.take_over(self.engine, _workspace(root), self._heard)
+        self._tidy()
         with self._lock:
             self._taken_over.update(taken)
             self._containers.update((container.id, container) for container in taken.values())
@@ -439,6 +442,7 @@ class ContainerManager(Settings):
             )
         with self._lock:
             self._containers[container.id] = container
+        self._tidy()
         return container
 
     def _launch(
@@ -633,17 +637,23 @@ class ContainerManager(Settings):
             if container.kernel:
                 container.kernel.ending = True
             try:
-                self.engine.remove(container.id)
+                self.starter.discard(container)
             finally:
-                container.close()
                 if container.kernel:
                     container.kernel.end(Exit("container"))
                 with self._lock:
                     self._containers.pop(container.id, None)
+        self._tidy()
 
     def _expire(self, container: RunningContainer, seconds: float) -> None:
         """Remove a container after a while, unless a kernel has come."""
-        container.expire(seconds, lambda: self._remove(container, only_idle=True))
+        container.expire(seconds, lambda: self._remove_idle(container))
+
+    def _remove_idle(self, container: RunningContainer) -> None:
+        try:
+            self._remove(container, only_idle=True)
+        except TFContainerError as error:
+            self.log.warning("A container could not be removed: %s", error)
 
     def leave(self, container: RunningContainer) -> None:
         """Let go of a container and leave its kernel running, for the next server on its workspace."""
@@ -669,6 +679,8 @@ class ContainerManager(Settings):
                     if error := done.exception():
                         self.log.error("A container could not be removed: %s", error)
         self.threads.close()
+        if starter and starter.untidy:
+            self._sweep()
         if starter:
             atexit.unregister(self._at_exit)
             starter.engine.close()
@@ -840,21 +852,35 @@ class ContainerManager(Settings):
             "state": "ended" if not runs else "standby" if state.get("standby") else "elsewhere",
         }
 
+    def _tidy(self) -> None:
+        """Have removed what is of no use to anybody, if there may be such."""
+        if not self._looked or self.starter.untidy:
+            self._looked = True
+            self.threads.soon(self._sweep)
+
     def _sweep(self) -> None:
-        """Remove what crashed processes of this user left behind: what no living owner holds the lock of."""
+        starter = self.starter
+        starter.untidy = False
         try:
-            found = self.engine.list(os.getuid())
-            for one in found:
-                folder = Path(one["Labels"].get(labels.FOLDER, ""))
-                # A kernel may be taken over, and its container ends by itself when nobody does that.
-                kernel = one["State"] == "running" and recorded(folder).get("kernel_id")
-                if not kernel and host.abandoned(folder):
-                    self.log.info("Removing container %s: no kernel is in it, and nobody owns it.", one["Id"][:12])
-                    self.engine.remove(one["Id"])
-                    shutil.rmtree(folder, ignore_errors=True)
-            host.sweep({Path(one["Labels"].get(labels.FOLDER, "")) for one in found}, self.state_dir)
+            for one in self.leftovers():
+                self.log.info("Removing %s: nobody has use for it.", one.name)
+                one.remove()
         except TFContainerError as error:
-            self.log.warning("Could not look for containers that were left behind: %s", error)
+            starter.untidy = True
+            self.log.warning("Could not look for what was left of containers: %s", error)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What programs that have died left of this user's containers.
+
+        Raises
+        ------
+        EngineError
+            when no engine answers
+        """
+        return leftovers.find(self.engine, self._own_folders, self.state_dir)
+
+    def _own_folders(self) -> dict[Path, str]:
+        return {one.folders.state: one.id for one in self.running()}
 
 
 _HOW = {

@@ -11,7 +11,8 @@ WORKSPACE = f"{NAMESPACE}.workspace"
 OWNER = f"{NAMESPACE}.owner"
 # The folder with its control socket, state file and lock.
 FOLDER = f"{NAMESPACE}.folder"
-# An image with nothing in it, in which a GPU route is tried before anything large is pulled.
+# A container in which something is tried for a moment, such as a GPU route before anything large is pulled, and the
+# image with nothing in it that this takes. Its value is the user id of whoever does it.
 TRIAL = f"{NAMESPACE}.trial"
 
 # Of images.
