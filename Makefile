@@ -3,8 +3,10 @@ PYTHON ?= python3
 LAB_ARGS ?=
 # As in: make bench BENCH_ARGS="--only first_start restart"
 BENCH_ARGS ?=
+# As in: make faults FAULTS_ARGS="--only 'kernel killed' --seed 7"
+FAULTS_ARGS ?=
 
-.PHONY: help lab test bench lint format build images stop clean
+.PHONY: help lab test bench faults lint format build images stop clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +19,9 @@ test: ## set everything up and run every check and test
 
 bench: ## measure kernels in containers against local ones and other programs' (BENCH_ARGS="--quick")
 	@$(PYTHON) scripts/bench.py $(BENCH_ARGS)
+
+faults: ## have things go wrong around kernels, see what is lost and left (FAULTS_ARGS="--runs 1 --seed 7")
+	@$(PYTHON) scripts/faults.py $(FAULTS_ARGS)
 
 lint: ## check style and types
 	@$(PYTHON) scripts/develop.py lint

@@ -8,7 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -63,6 +63,7 @@ async def server(
     transport: str = "tcp",
     variables: Mapping[str, str] | None = None,
     home: Home | None = None,
+    more: Sequence[str] = (),
 ) -> AsyncIterator[Server]:
     """A server that listens, stopped afterwards.
 
@@ -78,11 +79,13 @@ async def server(
         more of them, or others
     home
         its folders, where they are there already
+    more
+        extensions that are loaded, too
     """
     async with AsyncExitStack() as stack:
         home = home or stack.enter_context(temporary_home())
         token = secrets.token_hex()
-        extensions = {**dict.fromkeys(WITHOUT, False), "benchmarks.extension": True}
+        extensions = {**dict.fromkeys(WITHOUT, False), **dict.fromkeys(("benchmarks.extension", *more), True)}
         if python == sys.executable:
             extensions["jupyter_tfcontainer"] = ours
         options = {

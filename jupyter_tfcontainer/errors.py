@@ -13,6 +13,7 @@
     │   ├── EnginePermissionDenied  it is there, and this person may not talk to it
     │   ├── EngineNotSupported      it works in a way that we cannot serve yet
     │   └── EngineFailed            it answered with an error that we have no better word for
+    │       └── EngineSilent        it has not answered in time
     ├── GPUError
     │   ├── GPURouteMissing         the engine cannot hand over a GPU
     │   └── GPUNotFound             the machine has no such card
@@ -104,6 +105,10 @@ class EngineNotSupported(EngineError):
 
 class EngineFailed(EngineError):
     """The engine answered with an error that we have no better word for."""
+
+
+class EngineSilent(EngineFailed):
+    """The engine has not answered in time."""
 
 
 class GPUError(TFContainerError):

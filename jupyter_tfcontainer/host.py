@@ -10,6 +10,8 @@ import re
 import secrets
 import shutil
 import stat
+import time
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -24,6 +26,8 @@ from .workspace import NOTEBOOKS, Workspace
 
 # A Unix socket's path has 108 bytes with its end (unix(7), sun_path).
 SOCKET_PATH_LIMIT = 107
+# What is in one before its lock, and seconds that making it takes at most.
+UNFINISHED, MAKING_SECONDS = {"run", "bin", "lock.new"}, 600
 LONGEST_SOCKET = "control.sock"
 # From there links lead into the folders of any process of the person, whatever is mounted (proc(5)).
 PROCESSES = Path("/proc")
@@ -373,8 +377,8 @@ def lock_holder(folder: Path) -> int | None:
     return 0
 
 
-def sweep(used: set[Path], state_dir: str) -> None:
-    """Remove containers' folders that no container uses and no living process holds.
+def abandoned_folders(used: Collection[Path], state_dir: str) -> Iterator[Path]:
+    """Containers' folders that no container uses and no living process holds.
 
     Parameters
     ----------
@@ -384,7 +388,15 @@ def sweep(used: set[Path], state_dir: str) -> None:
         as configured
     """
     for root in state_roots(state_dir):
-        # A folder without a lock may be one that another process is just making.
-        for lock in root.glob("*/lock"):
-            if lock.parent not in used and abandoned(lock.parent):
-                shutil.rmtree(lock.parent, ignore_errors=True)
+        for folder in sorted(root.glob("*")):
+            if folder in used:
+                continue
+            with suppress(FileNotFoundError, NotADirectoryError):  # it has just gone, or is none of ours
+                if abandoned(folder) if (folder / "lock").exists() else _is_unfinished(folder):
+                    yield folder
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether a folder is one of a container's whose making was never over: no lock, and nothing of somebody else's."""
+    ours = re.fullmatch(NUMBER, folder.name) and {one.name for one in folder.iterdir()} <= UNFINISHED
+    return bool(ours) and folder.stat().st_mtime < time.time() - MAKING_SECONDS

@@ -24,6 +24,7 @@ from . import (
     events,
     execs,
     host,
+    leftovers,
     machine,
     store,
     takeover,
@@ -52,6 +53,7 @@ from .errors import (
 from .events import KernelEvents
 from .image_manager import ImageManager
 from .images import Images, check_reference
+from .leftovers import Leftover
 from .operations import Operations
 from .policy import Machine, Taken
 from .ports import PROXY_VARIABLE, Ports
@@ -110,6 +112,8 @@ class ContainerManager(Settings):
         #: What is being started, by the folder of its container.
         self._starting: dict[str, Environment] = {}
         self._taken_over: dict[str, RunningContainer] = {}
+        # Whether it has been looked for what other processes left.
+        self._looked = False
 
     # The engine.
 
@@ -138,7 +142,6 @@ class ContainerManager(Settings):
                 self._starter = Starter(engine, Images(engine, self.operations))
                 self.operations.listen(self._image_changed)
                 atexit.register(self._at_exit)
-                self.threads.soon(self.sweep)
             return self._starter
 
     def _image_changed(self, operation: dict[str, Any]) -> None:
@@ -284,6 +287,7 @@ class ContainerManager(Settings):
             when no engine answers
         """
         taken = takeover.take_over(self.engine, self._workspace(root), self._heard, self.state_dir)
+        self._tidy()
         with self._lock:
             self._taken_over.update(taken)
             self._containers.update((container.id, container) for container in taken.values())
@@ -527,6 +531,7 @@ class ContainerManager(Settings):
             )
         with self._lock:
             self._containers[container.id] = container
+        self._tidy()
         return container
 
     def _launch(
@@ -723,17 +728,23 @@ class ContainerManager(Settings):
             if container.kernel:
                 container.kernel.ending = True
             try:
-                self.engine.remove(container.id)
+                self.starter.discard(container)
             finally:
-                container.close()
                 if container.kernel:
                     container.kernel.end(Exit("container"))
                 with self._lock:
                     self._containers.pop(container.id, None)
+        self._tidy()
 
     def _expire(self, container: RunningContainer, seconds: float) -> None:
         """Remove a container after a while, unless a kernel has come."""
-        container.expire(seconds, lambda: self._remove(container, only_idle=True))
+        container.expire(seconds, lambda: self._remove_idle(container))
+
+    def _remove_idle(self, container: RunningContainer) -> None:
+        try:
+            self._remove(container, only_idle=True)
+        except TFContainerError as error:
+            self.log.warning("A container could not be removed: %s", error)
 
     def leave(self, container: RunningContainer) -> None:
         """Let go of a container and leave its kernel running, for the next server on its workspace."""
@@ -759,6 +770,8 @@ class ContainerManager(Settings):
                     if error := done.exception():
                         self.log.error("A container could not be removed: %s", error)
         self.threads.close()
+        if starter and starter.untidy:
+            self.sweep()
         if starter:
             atexit.unregister(self._at_exit)
             starter.engine.close()
@@ -931,21 +944,36 @@ class ContainerManager(Settings):
             "state": "ended" if not runs else "standby" if state.get("standby") else "elsewhere",
         }
 
+    def _tidy(self) -> None:
+        """Have removed what is of no use to anybody, if there may be such."""
+        if not self._looked or self.starter.untidy:
+            self._looked = True
+            self.threads.soon(self.sweep)
+
     def sweep(self) -> None:
-        """Remove what crashed processes of this user left behind: what no living owner holds the lock of."""
+        """Remove what programs that have died left of this user's containers, as far as the engine answers."""
+        starter = self.starter
+        starter.untidy = False
         try:
-            found = self.engine.list(os.getuid())
-            for one in found:
-                folder = Path(one["Labels"].get(labels.FOLDER, ""))
-                # A kernel may be taken over, and its container ends by itself when nobody does that.
-                kernel = one["State"] == "running" and recorded(folder).get("kernel_id")
-                if not kernel and host.abandoned(folder):
-                    self.log.info("Removing container %s: no kernel is in it, and nobody owns it.", one["Id"][:12])
-                    self.engine.remove(one["Id"])
-                    host.discard(folder, self.state_dir)
-            host.sweep({Path(one["Labels"].get(labels.FOLDER, "")) for one in found}, self.state_dir)
+            for one in self.leftovers():
+                self.log.info("Removing %s: nobody has use for it.", one.name)
+                one.remove()
         except TFContainerError as error:
-            self.log.warning("Could not look for containers that were left behind: %s", error)
+            starter.untidy = True
+            self.log.warning("Could not look for what was left of containers: %s", error)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """What programs that have died left of this user's containers.
+
+        Raises
+        ------
+        EngineError
+            when no engine answers
+        """
+        return leftovers.find(self.engine, self._own_folders, self.state_dir)
+
+    def _own_folders(self) -> dict[Path, str]:
+        return {one.folders.state: one.id for one in self.running()}
 
 
 _HOW = {

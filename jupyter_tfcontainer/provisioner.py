@@ -91,7 +91,7 @@ class TFContainerProvisioner(KernelProvisionerBase):
     async def send_signal(self, signum: int) -> None:
         """Send a signal to the kernel's process group."""
         if self._kernel and self.container and not self._kernel.exited.done():
-            await self._manager.threads.call(self._manager.signal, self.container, self._kernel, signum)
+            await self._manager.threads.signal(self._manager.signal, self.container, self._kernel, signum)
 
     async def kill(self, restart: bool = False) -> None:
         """End the kernel's process group by SIGKILL."""

@@ -139,11 +139,23 @@ class Record:
         self._lock = lock or host.hold(folder)
 
     def write(self, state: dict[str, Any]) -> None:
-        """Replace what it says, so that a reader sees the old or the new and never a half."""
+        """Replace what it says, so that a reader sees the old or the new and never a half.
+
+        Raises
+        ------
+        ContainerError
+            when the disk does not take it
+        """
         new = self._path.with_suffix(".new")
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(state, file)
-        new.replace(self._path)
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(state, file)
+            new.replace(self._path)
+        except OSError as error:
+            raise ContainerError(
+                f"What a container has cannot be written down on {os.uname().nodename}: {error.strerror} "
+                f"({self._path}). See that there is room on that disk."
+            ) from error
 
     def close(self) -> None:
         """Give the lock back."""
@@ -301,6 +313,14 @@ class RunningContainer:
         if self.client:
             self.client.close()
         self.record.close()
+
+    def abandon(self) -> None:
+        """Let go of it where the engine cannot remove it: what runs in it ends, and the next look for such finds it."""
+        with suppress(ContainerError):  # it has ended already, or has never begun
+            self.control().ask("stop")
+        with suppress(ContainerError):  # the record is that of a kernel that ends
+            self.record.write({})
+        self.leave()
 
     def close(self) -> None:
         """Let go of all that belongs to it on this side: timer, connection, lock and folder."""

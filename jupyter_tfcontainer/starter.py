@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,9 +21,12 @@ from .engine import Engine, gpu
 from .environments import Environment
 from .errors import (
     ContainerEnded,
+    ContainerError,
     ContainerNameTaken,
     ContainerNotFound,
     EngineFailed,
+    EngineNotFound,
+    EngineSilent,
     EnvironmentInvalid,
     GPURouteMissing,
     IPykernelMissing,
@@ -68,6 +72,8 @@ class Starter:
         #: The interpreter that has ipykernel, by image.
         self._pythons: dict[str, str] = {}
         self._cancelled = False
+        #: Whether something is left of containers of this process that the engine did not remove.
+        self.untidy = False
         #: The containers that boot, each with why that was ended, once it was.
         self._booting: dict[str, str] = {}
 
@@ -162,9 +168,16 @@ class Starter:
         person = host.person()
         user = containers.kernel_user(environment, person, engine.facts)
         shared = containers.is_another(environment, person, engine.facts)
-        host.make(folders, workspace_.masked, workspace_.root, shared=shared)
-        _write_programs(folders.programs)
-        container = RunningContainer(folders, environment, workspace_)
+        try:
+            host.make(folders, workspace_.masked, workspace_.root, shared=shared)
+            _write_programs(folders.programs)
+            container = RunningContainer(folders, environment, workspace_)
+        except OSError as error:
+            shutil.rmtree(folders.state, ignore_errors=True)
+            raise ContainerError(
+                f"The folder for a container of {environment.display_name} cannot be made on {engine.facts.host}: "
+                f"{error.strerror} ({folders.state}). See that there is room on that disk, and that it is yours."
+            ) from error
         container.image = image["Id"]
         container.caveats = [reason.sentence for reason in verdict.reasons if reason.word != "works"] if verdict else []
         try:
@@ -197,9 +210,10 @@ class Starter:
             self.prove_mounts(container)
             self._prove_gpus(container, route)
         except BaseException as error:
-            if container.id:
-                engine.remove(container.id)
-            container.close()
+            # Where an engine did not answer it may have done what it was asked.
+            unsure = not container.id and isinstance(error, EngineNotFound | EngineSilent)
+            with suppress(TFContainerError):  # why it failed is what whoever asked wants to know
+                self.discard(container, unsure=unsure)
             if isinstance(error, EngineFailed):
                 raise self._refused(container, str(error)) from error
             raise
@@ -217,6 +231,37 @@ class Starter:
                 f"The container of {environment.display_name} on {self.engine.facts.host} says that it is ready, and "
                 f"nobody listens there ({error.strerror}). See what the image {environment.image} starts."
             ) from error
+
+    def discard(self, container: RunningContainer, *, unsure: bool = False) -> None:
+        """Remove a container, and what belongs to it on this side.
+
+        Where the engine does not do that, what runs in it ends all the same, and what is left of it is found by whoever
+        looks for such.
+
+        Parameters
+        ----------
+        container
+            which; it may have no id, when it was never made
+        unsure
+            whether it may have been made all the same
+
+        Raises
+        ------
+        EngineError
+            when the engine does not remove it
+        """
+        try:
+            if container.id:
+                self.engine.remove(container.id)
+        except TFContainerError:
+            unsure = True
+            raise
+        finally:
+            if unsure:
+                container.abandon()
+                self.untidy = True
+            else:
+                container.close()
 
     def current_image(self, environment: Environment) -> str | None:
         """The id of the image that an environment would be started in as things are; None where it is not there."""
@@ -324,6 +369,7 @@ class Starter:
             if container not in self._booting:
                 return
             self._booting[container] = why
+        self.engine.hang_up(container)
         self.engine.remove(container)
 
     def _refused(self, container: RunningContainer, explanation: str) -> TFContainerError:

@@ -1,6 +1,7 @@
 """Blocking calls off the event loop.
 
-Short ones and long ones have pools of their own, so that a start that pulls never keeps a stop waiting.
+Those that ask an engine, those that ask a kernel, and long ones have pools of their own: neither a start that pulls nor
+an engine that does not answer keeps an interrupt waiting.
 """
 
 from __future__ import annotations
@@ -16,28 +17,29 @@ T = TypeVar("T")
 
 # As many short calls at a time as the engine answers side by side.
 CALLS = 8
+# A supervisor answers in no time.
+SIGNALS = 4
 # More starts than this at a time wait for their turn: on a machine that starts so many, waiting is not what takes the
 # time.
 STARTS = 32
 
 
 class Threads:
-    """Two pools, and a thread that starts threads. All begin with the first call and end with :meth:`close`."""
+    """Three pools, and a thread that starts threads. All begin with the first call and end with :meth:`close`."""
 
     def __init__(self) -> None:
         self._calls = ThreadPoolExecutor(CALLS, "tfcontainer-call")
+        self._signals = ThreadPoolExecutor(SIGNALS, "tfcontainer-signal")
         self._starts = ThreadPoolExecutor(STARTS, "tfcontainer-start")
         self._begin = ThreadPoolExecutor(1, "tfcontainer-begin")
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that takes as long as one answer of the engine."""
-        try:
-            future = self._calls.submit(partial(function, *args, **kwargs))
-        except RuntimeError:
-            # There are no threads any more: the interpreter ends, and so late `jupyter run` shuts its kernel down.
-            # Nobody else waits for this event loop.
-            return function(*args, **kwargs)
-        return await asyncio.wrap_future(future)
+        return await _result(self._calls, partial(function, *args, **kwargs))
+
+    async def signal(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that asks a supervisor, and no engine."""
+        return await _result(self._signals, partial(function, *args, **kwargs))
 
     def start(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run something that may take minutes.
@@ -77,7 +79,18 @@ class Threads:
     def close(self) -> None:
         """End the threads, after what they are doing."""
         self.finish_starts()
+        self._signals.shutdown()
         self._calls.shutdown()
+
+
+async def _result(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    try:
+        future = pool.submit(work)
+    except RuntimeError:
+        # There are no threads any more: the interpreter ends, and so late `jupyter run` shuts its kernel down. Nobody
+        # else waits for this event loop.
+        return work()
+    return await asyncio.wrap_future(future)
 
 
 def _settle(result: Future[T], work: Callable[[], T]) -> None:

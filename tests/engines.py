@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -144,6 +145,18 @@ class PrivateEngine:
             self._process.terminate()
             self._process.wait(START_SECONDS)
             self._process = None
+
+    def kill(self) -> None:
+        """Kill it. Those of its containers that may outlive it do."""
+        self.signal(signal.SIGKILL)
+        assert self._process
+        self._process.wait(START_SECONDS)
+        self._process = None
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self._process
+        self._process.send_signal(number)
 
     @property
     def requests(self) -> Path:

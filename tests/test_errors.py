@@ -24,6 +24,7 @@ STATUS = {
     "EnginePermissionDenied": 503,
     "EngineNotSupported": 503,
     "EngineFailed": 502,
+    "EngineSilent": 502,
     "GPUError": 409,
     "GPURouteMissing": 409,
     "GPUNotFound": 409,

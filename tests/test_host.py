@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -281,21 +282,21 @@ def test_to_look_is_not_to_own(folder: Path) -> None:
         assert not host.abandoned(state)
 
 
-def test_sweep(folder: Path) -> None:
+def test_abandoned_folders(folder: Path) -> None:
     root = folder / "s"
     held, used, left = (container(root, name) for name in ("held", "used", "left"))
-    making = root / "making" / "run"
-    making.mkdir(parents=True)
+    # Another process is at the first, and has not come to its lock; who was at the others died an hour ago.
+    for name in ("00000001", "00000002", "00000003", "somebody's"):
+        (root / name / "run").mkdir(parents=True)
+    (root / "00000003" / "thesis.txt").touch()
+    for name in ("00000002", "00000003", "somebody's"):
+        os.utime(root / name, times=(time.time() - 3600,) * 2)
     with owner(held):
-        host.sweep({used}, str(root))
-    assert held.exists()
-    assert used.exists()
-    assert making.exists()  # another process is at it, and has not come to its lock
-    assert not left.exists()
+        assert list(host.abandoned_folders({used}, str(root))) == [root / "00000002", left]
 
 
-def test_sweep_of_nothing(folder: Path) -> None:
-    host.sweep(set(), str(folder / "missing"))
+def test_no_abandoned_folders(folder: Path) -> None:
+    assert list(host.abandoned_folders(set(), str(folder / "missing"))) == []
 
 
 # Who is connected.

@@ -51,13 +51,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="Exit status: 0 if there is no problem, be there warnings or not; 1 if there is one.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--clean", action="store_true", help="remove what programs that have died left of containers")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at everything, and say of each how it is as soon as that is known."""
     found = []
-    for finding in examine():
+    for finding in examine(clean=arguments.clean):
         found.append(finding)
         if not arguments.json:
             level = coloured(finding.level.ljust(9), COLOURS[finding.level])
@@ -67,8 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(finding.level == "problem" for finding in found) else 0
 
 
-def examine() -> Iterator[Finding]:
-    """All checks, in the order in which one needs the other."""
+def examine(*, clean: bool) -> Iterator[Finding]:
+    """All checks, in the order in which one needs the other.
+
+    Parameters
+    ----------
+    clean
+        whether to remove what programs that have died left
+    """
     manager = ContainerManager.instance()
     specs = KernelSpecManager()
     readable, broken = _environments(specs, manager.registry_prefix)
@@ -85,6 +92,7 @@ def examine() -> Iterator[Finding]:
         yield _engine(engine)
         yield _permission(engine)
         yield _disk(engine)
+        yield _leftovers(manager, clean=clean)
         yield _mounts(manager, engine, readable)
     yield from _driver()
     if engine:
@@ -124,6 +132,25 @@ def _disk(engine: Engine) -> Finding:
         return Finding("disk", "ok", text)
     advice = "The larger images of TensorFlow take about 7 GB. `docker system df` shows what takes space."
     return Finding("disk", "problem" if free < LITTLE else "warning", f"{text} {advice}")
+
+
+def _leftovers(manager: ContainerManager, *, clean: bool) -> Finding:
+    """What is left of programs that have died; looked for before the trial start, which would remove it."""
+    names = []
+    try:
+        for one in manager.leftovers():
+            if clean:
+                one.remove()
+            names.append(one.name)
+    except TFContainerError as error:
+        return Finding("leftovers", "problem", str(error))
+    if not names:
+        return Finding("leftovers", "ok", "No program that has died has left a container or a folder.")
+    text = f"Left by programs that have died, on {platform.node()}, and of use to nobody: {', '.join(names)}."
+    if clean:
+        return Finding("leftovers", "ok", f"{text} Removed.")
+    advice = "The next start removes it, or `jupyter tfcontainer doctor --clean` now."
+    return Finding("leftovers", "warning", f"{text} {advice}")
 
 
 def _mounts(manager: ContainerManager, engine: Engine, readable: list[Environment]) -> Finding:

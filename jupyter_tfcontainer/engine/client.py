@@ -5,14 +5,17 @@ Calls block; those of asyncio's world come through a thread (``threads.py``).
 
 from __future__ import annotations
 
+import builtins
 import codecs
 import io
+import os
 import platform
 import re
 import secrets
 import socket
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -30,6 +33,7 @@ from ..errors import (
     EngineFailed,
     EngineNotFound,
     EnginePermissionDenied,
+    EngineSilent,
     GPURouteMissing,
     ImageMissing,
     TFContainerError,
@@ -38,7 +42,7 @@ from . import figures, gpu, inside, labels, podman
 from .discovery import PODMAN, Address
 from .execs import Exec
 from .facts import EngineFacts
-from .images import HELD, EngineImages
+from .images import HELD, TRIAL_SECONDS, EngineImages
 from .service import PodmanService
 
 # Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream
@@ -132,6 +136,8 @@ class Engine:
     def __init__(self, address: Address, service: PodmanService | None = None) -> None:
         self._url = address.url
         self._service = service
+        #: The outputs that are listened to until a container has said its word.
+        self._awaited: dict[str, Any] = {}
         if address.socket:
             # Tried ahead: docker-py leaves sockets open that it cannot connect.
             try:
@@ -283,19 +289,29 @@ class Engine:
         output = b""
         with self._door():
             stream = self._api.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1, "logs": 1})
-            with closing(stream), closing(stream._response):  # noqa: SLF001 - only docker-py keeps it
-                self._api.start(container)
-                meanwhile()
-                for _, chunk in frames_iter(stream, tty=False):
-                    output += chunk
-                    if marker in output:
-                        return output.decode(errors="replace"), None
+            self._awaited[container] = stream
+            try:
+                with closing(stream), closing(stream._response):  # noqa: SLF001 - only docker-py keeps it
+                    self._api.start(container)
+                    meanwhile()
+                    for _, chunk in frames_iter(stream, tty=False):
+                        output += chunk
+                        if marker in output:
+                            return output.decode(errors="replace"), None
+            finally:
+                del self._awaited[container]
             code = self._api.wait(container)["StatusCode"]
             if self.facts.kind == "docker":
                 # What was printed while we were being attached came twice. Podman's log may come behind.
                 with suppress(APIError):  # it was removed, since somebody gave it up
                     output = self._api.logs(container)
         return output.decode(errors="replace"), code
+
+    def hang_up(self, container: str) -> None:
+        """Have :meth:`start_until` hear no more of a container: an engine that does not answer ends no stream."""
+        if stream := self._awaited.get(container):
+            with suppress(OSError, ValueError):  # it has just ended
+                stream._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - a close would not wake who listens
 
     def inspect(self, container: str) -> Model:
         """What the engine knows of a container."""
@@ -327,6 +343,19 @@ class Engine:
         with self._door():
             filters = {"label": f"{labels.OWNER}={owner}"}
             return cast("list[Model]", self._api.containers(all=True, filters=filters))
+
+    def old_trials(self, owner: int) -> builtins.list[str]:
+        """The ids of the containers in which a user tried or made something, and which nobody has removed.
+
+        Those of programs that live are younger, or run.
+        """
+        before = time.time() - TRIAL_SECONDS
+        with self._door():
+            found = [
+                *self._api.containers(all=True, filters={"label": f"{labels.TRIAL}={owner}"}),
+                *self._api.containers(all=True, filters={"name": f"^/?{HELD}{owner}-"}),
+            ]
+        return [one["Id"] for one in found if one["State"] != "running" and one["Created"] < before]
 
     def remove(self, container: str) -> None:
         """Kill and remove a container with its anonymous volumes; it is gone then.
@@ -483,11 +512,11 @@ class Engine:
         config = {
             "Cmd": ["/"],
             "Env": [f"NVIDIA_VISIBLE_DEVICES={gpu.visible_devices(gpus)}"],
-            "Labels": {labels.TRIAL: ""},
+            "Labels": {labels.TRIAL: str(os.getuid())},
             "HostConfig": {"NetworkMode": "none", **gpu.host_config(gpus, route)},
         }
         with self._door():
-            answer = self._api.import_image_from_data(EMPTY_TAR)
+            answer = self._api.import_image_from_data(EMPTY_TAR, changes=[f"LABEL {labels.TRIAL}={os.getuid()}"])
         image = re.findall(r"sha256:[0-9a-f]{64}", str(answer))[-1]
         try:
             container = self.create({"Image": image, **config})
@@ -532,7 +561,7 @@ class Engine:
             config["Entrypoint"], config["Cmd"] = ["sh"], config["Cmd"][1:]
         with self._door():
             # Podman's own API, which kernels need there, knows nothing of an input.
-            created = self._api.create_container_from_config(config, f"{HELD}{secrets.token_hex(6)}")
+            created = self._api.create_container_from_config(config, f"{HELD}{os.getuid()}-{secrets.token_hex(6)}")
         container = str(created["Id"])
         try:
             with self._door():
@@ -578,7 +607,7 @@ class Engine:
             "Entrypoint": ["sh"],
             "Cmd": ["-c", RUN_WITH_EACH, program, *interpreters],
             "Env": ["NVIDIA_VISIBLE_DEVICES=void"],
-            "Labels": {labels.TRIAL: ""},
+            "Labels": {labels.TRIAL: str(os.getuid())},
             "HostConfig": {"NetworkMode": "none"},
         }
         container = self.create(config)
@@ -602,7 +631,7 @@ class Engine:
                 raise GPURouteMissing(f"On {self.facts.host}, {sentence}") from error
             raise EngineFailed(f"{self.facts.name} refused: {explanation}") from error
         except requests.Timeout as error:
-            raise EngineFailed(
+            raise EngineSilent(
                 f"{self.facts.name} has not answered for {TIMEOUT} s. See what it does: "
                 f"`{_journal(self.facts.kind == 'podman', self.facts.rootless)}`."
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import shutil
 import socket
@@ -24,6 +25,8 @@ Model = dict[str, Any]
 Models = list[Model]
 # How the names of containers begin in which images are made.
 HELD = "tfcontainer-workshop-"
+# Seconds that something is tried in a container, at most, or that one may take from its creation to its start.
+TRIAL_SECONDS = 600
 # While such a context lasts, a cancel calls what it was given.
 Cuttable = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
@@ -178,6 +181,14 @@ class EngineImages:
                         f"The image {reference} cannot be removed from {self._host}: {error.explanation}"
                     ) from error
                 raise
+
+    def old_trials(self, owner: int) -> builtins.list[str]:
+        """The ids of the images without anything in them that trials of a user's have left."""
+        with self._door():
+            found = cast("Models", self._api.images(filters={"label": f"{labels.TRIAL}={owner}"}))
+            used = {one["ImageID"] for one in cast("Models", self._api.containers(all=True))}
+        before = time.time() - TRIAL_SECONDS
+        return [one["Id"] for one in found if one["Id"] not in used and one["Created"] < before]
 
     def drop(self, image: str) -> bool:
         """Remove an image that nobody has a name for, unless something stands on it.

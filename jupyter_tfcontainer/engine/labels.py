@@ -13,7 +13,8 @@ OWNER = f"{NAMESPACE}.owner"
 FOLDER = f"{NAMESPACE}.folder"
 # The folder that is its home: a container that runs keeps it from being reset.
 HOME = f"{NAMESPACE}.home"
-# An image with nothing in it, in which a GPU route is tried before anything large is pulled.
+# A container in which something is tried for a moment, such as a GPU route before anything large is pulled, and the
+# image with nothing in it that this takes. Its value is the user id of whoever does it.
 TRIAL = f"{NAMESPACE}.trial"
 
 # Of images.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -140,7 +141,8 @@ def test_sweep_does_not_take_a_start_for_what_a_crash_left(tmp_path: Path) -> No
 
     def sweep() -> None:
         while not ended.is_set():
-            host.sweep(set(), str(tmp_path))
+            for folder in host.abandoned_folders(set(), str(tmp_path)):
+                shutil.rmtree(folder, ignore_errors=True)
 
     thread = threading.Thread(target=sweep)
     thread.start()
