@@ -5,8 +5,10 @@ LAB_ARGS ?=
 BENCH_ARGS ?=
 # As in: make faults FAULTS_ARGS="--only 'kernel killed' --seed 7"
 FAULTS_ARGS ?=
+# As in: make soak SOAK_ARGS="--cycles 100"
+SOAK_ARGS ?=
 
-.PHONY: help lab test bench faults lint format build images stop clean
+.PHONY: help lab test bench faults soak lint format build images stop clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +23,10 @@ bench: ## measure kernels in containers against local ones and other programs' (
 	@$(PYTHON) scripts/bench.py $(BENCH_ARGS)
 
 faults: ## have things go wrong around kernels, see what is lost and left (FAULTS_ARGS="--runs 1 --seed 7")
-	@$(PYTHON) scripts/faults.py $(FAULTS_ARGS)
+	@$(PYTHON) scripts/faults.py faults $(FAULTS_ARGS)
+
+soak: ## start and stop kernels, again and again, and see that the server does not grow (SOAK_ARGS="--cycles 100")
+	@$(PYTHON) scripts/faults.py soak $(SOAK_ARGS)
 
 lint: ## check style and types
 	@$(PYTHON) scripts/develop.py lint

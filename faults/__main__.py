@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from .runs import run, small_engine
+from .engine import small_engine
+from .runs import run
 from .scene import Fault, Outcome
 from .strikes import FAULTS
 

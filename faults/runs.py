@@ -10,32 +10,20 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
-from engines import PrivateEngine, private_engine
 from homes import MODERN, Home, engine_client, temporary_home
 
 from .door import door
+from .engine import SmallEngine, disk
 from .scene import MARK, MOMENT, Fault, Outcome, Scene
 
 SHARED = Path("/var/run/docker.sock")
-# The disks of a private engine and of a person: enough for an image and its containers, and soon full.
-ENGINE_DISK, PERSON_DISK = "2g", "64m"
+# A person's disk, which is soon full.
+DISK = "64m"
 MEMORY = "300m"
 CLOCK = Path(__file__).with_name("clock.c")
 
 
-@contextmanager
-def small_engine() -> Iterator[PrivateEngine]:
-    """An engine with a small disk, whose containers outlive it."""
-    with private_engine() as engine, _disk(engine.folder / "data", ENGINE_DISK):
-        engine.start("--live-restore")
-        try:
-            engine.load(MODERN)
-            yield engine
-        finally:
-            engine.stop()
-
-
-async def run(fault: Fault, engine: PrivateEngine | None, seed: str, outage: float) -> Outcome:
+async def run(fault: Fault, engine: SmallEngine | None, seed: str, outage: float) -> Outcome:
     """Have something go wrong once, at a random moment.
 
     Parameters
@@ -58,7 +46,7 @@ async def run(fault: Fault, engine: PrivateEngine | None, seed: str, outage: flo
 
 
 @asynccontextmanager
-async def _scene(fault: Fault, engine: PrivateEngine | None, seed: str, outage: float) -> AsyncIterator[Scene]:
+async def _scene(fault: Fault, engine: SmallEngine | None, seed: str, outage: float) -> AsyncIterator[Scene]:
     chance = random.Random(seed)  # noqa: S311 - it is to come again
     async with AsyncExitStack() as stack:
         if fault.takes == "engine":
@@ -66,7 +54,7 @@ async def _scene(fault: Fault, engine: PrivateEngine | None, seed: str, outage: 
             stack.enter_context(_asking(engine.url))
         home = stack.enter_context(temporary_home())
         if fault.takes == "disk":
-            stack.enter_context(_disk(home.data, PERSON_DISK))
+            stack.enter_context(disk(home.data, DISK))
         scene = Scene(home, chance, outage, engine)
         image = stack.enter_context(_image(home.root.name))
         variables = {MARK: home.root.name}
@@ -105,17 +93,6 @@ def _asking(url: str) -> Iterator[None]:
         del os.environ["DOCKER_HOST"]
         if before is not None:
             os.environ["DOCKER_HOST"] = before
-
-
-@contextmanager
-def _disk(folder: Path, size: str) -> Iterator[None]:
-    """A small disk in the place of a folder."""
-    folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @contextmanager

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import psutil
-from engines import PrivateEngine
 from homes import Home
-from servers import OURS, Page, Socket, session
+from servers import OURS, Page, Socket, of, session
 from tornado.httpclient import HTTPClientError
 
 from benchmarks.servers import Server, server
 
 from . import extension
 from .door import Door
+from .engine import SmallEngine
 
 # Seconds within which something goes wrong: a kernel's start, a cell, a restart, another cell and its end take less.
 MOMENT = 2.0
@@ -34,8 +34,8 @@ STALL = 5.0
 LOOK = 0.3
 # Seconds between two looks at what there is no event for.
 INTERVAL = 0.1
-# Seconds until an interrupt must have arrived, on a machine with much to do, too.
-INTERRUPT = 20.0
+# Seconds until an interrupt or a restart must have been done, on a machine with much to do, too.
+COMMAND = 20.0
 # By which the processes of a run are known, inside and outside.
 MARK = "FAULTS_RUN"
 COMPUTE = """
@@ -92,7 +92,7 @@ class Scene:
         a private one, if it has one
     """
 
-    def __init__(self, home: Home, chance: random.Random, outage: float, engine: PrivateEngine | None) -> None:
+    def __init__(self, home: Home, chance: random.Random, outage: float, engine: SmallEngine | None) -> None:
         self.home, self.chance, self.outage, self.engine = home, chance, outage, engine
         #: The door before the engine, if there is one.
         self.door: Door | None = None
@@ -140,8 +140,8 @@ class Scene:
         try:
             return await self.server.client.request(method, path, model)
         except HTTPClientError as error:
-            body = error.response.body if error.response else b""
-            self.tell(json.loads(body).get("message", "") if body[:1] == b"{" else str(error))
+            if error.response and error.response.body[:1] == b"{":  # else the server has gone
+                self.tell(json.loads(error.response.body).get("message", ""))
             raise
 
     def tell(self, text: str) -> None:
@@ -243,19 +243,21 @@ class Scene:
         """Wait while the engine is away: kernels go on meanwhile, and do what they are told."""
         # After that all wait for the engine who ask it anything.
         await asyncio.sleep(self.outage)
-        await self._interrupt()
+        await self._command()
 
-    async def _interrupt(self) -> None:
+    async def _command(self) -> None:
         async with self.page(self._asked) as page:
-            request = page.ask("import time\ntime.sleep(60)")
-            await page.state("busy")
+            request = page.ask("import time\nprint('begun', flush=True)\ntime.sleep(60)")
+            await page.heard(lambda messages: [one for one in of(messages, request) if one["msg_type"] == "stream"])
             try:
-                await asyncio.wait_for(self.ask("POST", f"api/kernels/{self._asked}/interrupt"), INTERRUPT)
+                await asyncio.wait_for(self.ask("POST", f"api/kernels/{self._asked}/interrupt"), COMMAND)
                 answer = await page.outputs(request)
+                await asyncio.wait_for(self.ask("POST", f"api/kernels/{self._asked}/restart"), COMMAND)
+                answer += await page.value("print(6 * 7)")
             except (HTTPClientError, AssertionError, asyncio.TimeoutError) as error:
                 answer = repr(error)[:200]
-        if answer != "KeyboardInterrupt":
-            self.outcome.lost.append(f"an interrupt while the engine was away: {answer}")
+        if answer != "begun\nKeyboardInterrupt42":
+            self.outcome.lost.append(f"an interrupt and a restart while the engine was away: {answer}")
 
     # What became of it.
 

@@ -19,6 +19,8 @@ from .scene import Fault, Scene
 # Bytes that a full disk has left.
 NEXT_TO_NOTHING = 4096
 HOG = "held = []\nwhile True: held.append(bytearray(10**7))"
+# Bytes that are left for all of them.
+SCARCE = 400 * 2**20
 # A day more than a container waits for the server after the one that has died.
 JUMP = 2 * 86400
 
@@ -108,6 +110,16 @@ async def exhaust_memory(scene: Scene) -> None:
         assert await scene.until(lambda: kernel in scene.deaths), "nobody was told"
 
 
+async def exhaust_machine(scene: Scene) -> None:
+    """A kernel without a limit takes more memory than there is for all containers together."""
+    assert scene.engine
+    with scene.engine.scarce_memory(SCARCE):
+        kernel = await scene.open("other")
+        async with scene.page(kernel) as page:
+            page.ask(HOG)
+            assert await scene.until(lambda: kernel in scene.deaths), "nobody was told"
+
+
 # Files.
 
 
@@ -163,7 +175,7 @@ async def kill_engine(scene: Scene) -> None:
     await scene.prepare_outage()
     await asyncio.to_thread(scene.engine.kill)
     await scene.sit_out()
-    await asyncio.to_thread(scene.engine.start, "--live-restore")
+    await asyncio.to_thread(scene.engine.begin)
 
 
 async def freeze_engine(scene: Scene) -> None:
@@ -203,6 +215,7 @@ FAULTS = (
     Fault("spare killed", kill_spare),
     Fault("kernel killed", kill_kernel),
     Fault("out of memory in the container", exhaust_memory),
+    Fault("out of memory on the machine", exhaust_machine, takes="engine"),
     Fault("disk full, the engine's", fill_engine_disk, takes="engine"),
     Fault("disk full, the person's", fill_own_disk, takes="disk"),
     Fault("image removed", remove_image),

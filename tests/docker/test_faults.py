@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
-from engines import PrivateEngine
+from homes import MODERN, Home
+from kernels import TIMEOUT, until
 
-from faults.runs import run, small_engine
+from faults.engine import SmallEngine, small_engine
+from faults.runs import run
 from faults.scene import Fault
 from faults.strikes import FAULTS
+from jupyter_tfcontainer import starter
+from jupyter_tfcontainer.engine import client
+from jupyter_tfcontainer.environments import Environment
+from jupyter_tfcontainer.errors import EngineSilent
+from jupyter_tfcontainer.manager import ContainerManager
 
+HANGING = "tfcontainer-test/hanging-silent"
 # Seconds that the engine is away.
 OUTAGE = 6.0
 # What a person is told of each, in words that matter; None where there is nothing to be told.
@@ -25,6 +34,7 @@ TOLD = {
     "spare killed": None,
     "kernel killed": r"The kernel of OTHER was ended by SIGKILL on ",
     "out of memory in the container": r"LIMITED was ended because it reached the memory limit",
+    "out of memory on the machine": r"OTHER was ended because it reached the memory limit of its container or machine",
     "disk full, the engine's": r"no space left on device",
     "disk full, the person's": r"No space left on device .* See that there is room on that disk",
     "image removed": r"could not pull the image",
@@ -37,7 +47,7 @@ TOLD = {
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[PrivateEngine]:
+def engine() -> Iterator[SmallEngine]:
     with small_engine() as one:
         yield one
 
@@ -48,11 +58,44 @@ def test_fault(fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("fault", [one for one in FAULTS if one.takes == "engine"], ids=lambda one: one.name)
-def test_fault_of_an_engine(fault: Fault, engine: PrivateEngine) -> None:
+def test_fault_of_an_engine(fault: Fault, engine: SmallEngine) -> None:
     _see(fault, engine)
 
 
-def _see(fault: Fault, engine: PrivateEngine | None) -> None:
+@pytest.fixture
+def hanging(engine: SmallEngine) -> Iterator[str]:
+    """An image, on that engine, whose entrypoint waits."""
+    container = engine.docker("create", MODERN, "true").strip()
+    engine.docker("commit", "--change", 'ENTRYPOINT ["sleep", "600"]', container, HANGING)
+    engine.docker("rm", container)
+    yield HANGING
+    engine.docker("rmi", HANGING)
+
+
+def test_start_whose_engine_falls_silent(
+    engine: SmallEngine, home: Home, hanging: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends, though the engine does not even end the stream that it listens to; what it left is found later."""
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    monkeypatch.setattr(starter, "BOOT_TIMEOUT", 5.0)
+    monkeypatch.setattr(client, "TIMEOUT", 2)
+    manager = ContainerManager.instance()
+    environment = Environment(name="tf", display_name="TF", image=hanging)
+    start = manager.threads.start(manager.start, environment, home.workspace)
+    assert until(lambda: any(one["State"] == "running" for one in home.containers()), TIMEOUT)
+    engine.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(EngineSilent, match="has not answered for 2 s"):
+            start.result(3 * TIMEOUT)
+    finally:
+        engine.signal(signal.SIGCONT)
+    [left] = home.containers()
+    manager.close()
+    assert home.leftovers() == []
+    assert left
+
+
+def _see(fault: Fault, engine: SmallEngine | None) -> None:
     seed = f"{random.randrange(10**6)} {fault.name}"  # noqa: S311 - it decides moments
     print(f"seed {seed}")
     outcome = asyncio.run(run(fault, engine, seed, OUTAGE))
