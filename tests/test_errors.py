@@ -47,6 +47,7 @@ STATUS = {
     "ContainerEnded": 500,
     "ContainerElsewhere": 409,
     "MountMissing": 500,
+    "OutputNotKept": 409,
     "PortClosed": 503,
     "TensorBoardFailed": 409,
     "KernelFailed": 500,
