@@ -41,6 +41,7 @@
         ├── ContainerEnded          it ended before its kernel was there
         ├── ContainerElsewhere      another process started it, and only that one can reach into it
         ├── MountMissing            the folder inside is not the folder outside
+        ├── OutputNotKept           what its kernel has said is in no recorder
         ├── PortClosed              nobody answers at a port of it
         ├── TensorBoardFailed       it is not there, or it ended before it listened
         └── KernelFailed            the kernel ended before it was ready
@@ -215,6 +216,10 @@ class ContainerElsewhere(ContainerError):
     """Another process started the container, and only that one can reach into it."""
 
 
+class OutputNotKept(ContainerError):
+    """What the container's kernel has said is in no recorder."""
+
+
 class PortClosed(ContainerError):
     """Nobody answers at a port of the container."""
 
@@ -241,6 +246,7 @@ HTTP_STATUS: dict[type[TFContainerError], HTTPStatus] = {
     ContainerNotFound: HTTPStatus.NOT_FOUND,
     ContainerNameTaken: HTTPStatus.CONFLICT,
     ContainerElsewhere: HTTPStatus.CONFLICT,
+    OutputNotKept: HTTPStatus.CONFLICT,
     PortClosed: HTTPStatus.SERVICE_UNAVAILABLE,
     TensorBoardFailed: HTTPStatus.CONFLICT,
     EngineFailed: HTTPStatus.BAD_GATEWAY,

@@ -26,6 +26,7 @@ from . import (
     host,
     leftovers,
     machine,
+    recording,
     store,
     takeover,
     workspace,
@@ -46,6 +47,7 @@ from .errors import (
     EnvironmentInvalid,
     EnvironmentNotFound,
     KernelFailed,
+    OutputNotKept,
     PolicyRefused,
     TFContainerError,
     WorkspaceRefused,
@@ -823,6 +825,36 @@ class ContainerManager(Settings):
             when there is none of that id, or it is not this user's
         """
         return self.engine.logs(self.get(container_id)["id"], tail)
+
+    def output(self, container_id: str) -> dict[str, Any]:
+        """What the kernel in a container has said of late, as its recorder has kept it, whichever page heard it.
+
+        Parameters
+        ----------
+        container_id
+            which container; it must be of this process
+
+        Returns
+        -------
+        dict
+            ``output``, the text; ``complete``, whether nothing of it had to make room for what came later
+
+        Raises
+        ------
+        ContainerNotFound, ContainerElsewhere, ContainerEnded, OutputNotKept
+            with what to do
+        """
+        container = self.own(container_id)
+        recorder = recording.Recording(container)
+        try:
+            recorded = recorder.read()
+        except ContainerError as error:
+            raise OutputNotKept(
+                f"What the kernel of {container.environment.display_name} has said is not kept on "
+                f"{self.engine.facts.host}. Set c.ContainerManager.record_memory in jupyter_tfcontainer_config.py to a "
+                f"number of bytes, if it is 0, and restart the kernel. ({error})"
+            ) from error
+        return {"output": recording.text(recorded), "complete": not recorder.gap}
 
     def running(self) -> builtins.list[RunningContainer]:
         """The containers of this process."""

@@ -53,7 +53,7 @@ class Settings(SingletonConfigurable):
     record_memory = Int(
         8 * 2**20,
         min=0,
-        help="Bytes of memory, beside some 20 MB, in which the last messages of each kernel of a server are kept: what "
+        help="Bytes of memory, beside some 10 MB, in which the last messages of each kernel of a server are kept: what "
         "it prints while no server runs gets from there into a page that was left open. 0: none are kept.",
     ).tag(config=True)
     standby_timeout = Float(

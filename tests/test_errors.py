@@ -52,6 +52,7 @@ STATUS = {
     "ContainerEnded": 409,
     "ContainerElsewhere": 409,
     "MountMissing": 409,
+    "OutputNotKept": 409,
     "PortClosed": 503,
     "TensorBoardFailed": 409,
     "KernelFailed": 409,

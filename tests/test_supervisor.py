@@ -171,7 +171,14 @@ class Local:
             "kernel_name": "",
         }
 
-    def launch(self, owner: Owner, kernel: str = "k", env: dict[str, str] | None = None, warm: float = 0.0) -> Message:
+    def launch(
+        self,
+        owner: Owner,
+        kernel: str = "k",
+        env: dict[str, str] | None = None,
+        warm: float = 0.0,
+        record: int = 0,
+    ) -> Message:
         """Launch a kernel; the reply has its process id."""
         owner.launches += 1
         reply = owner.client.request(
@@ -184,6 +191,7 @@ class Local:
             arguments=[],
             subscribers=None,
             warm=warm,
+            record=record,
         )
         self.pids.add(reply["pid"])
         return reply

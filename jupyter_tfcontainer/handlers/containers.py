@@ -134,6 +134,17 @@ class ContainerLogsHandler(TFContainerAPIHandler):
     _following: Following | None = None
 
 
+class ContainerOutputHandler(TFContainerAPIHandler):
+    """What the kernel in one container has said of late."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, container_id: str) -> None:
+        """Answer with it as text."""
+        said = await self.manager.threads.call(self.manager.output, container_id)
+        self.finish({"id": container_id, **said})
+
+
 class Following:
     """Reads a log in a thread of its own: it may be silent for days, and the pools have others to serve."""
 
@@ -256,6 +267,7 @@ default_handlers = [
     (rf"{BASE}/containers/stats", ContainerStatsHandler),
     (rf"{BASE}/containers/{CONTAINER_ID}", ContainerHandler),
     (rf"{BASE}/containers/{CONTAINER_ID}/logs", ContainerLogsHandler),
+    (rf"{BASE}/containers/{CONTAINER_ID}/output", ContainerOutputHandler),
     (rf"{BASE}/containers/{CONTAINER_ID}/restart-fresh", ContainerRestartHandler),
     (rf"{BASE}/containers/{CONTAINER_ID}/terminals", ContainerTerminalsHandler),
 ]

@@ -103,6 +103,11 @@ export class RestAPI {
     }
   }
 
+  /** What the kernel in a container has said of late. */
+  async output(id: string): Promise<string> {
+    return (await this._ask<{ output: string }>(`containers/${id}/output`)).output;
+  }
+
   /** Open one of Jupyter's terminals in a container; its name comes back. */
   async openTerminal(id: string, root: boolean): Promise<string> {
     return (await this._post<{ name: string }>(`containers/${id}/terminals`, { root })).name;

@@ -32,7 +32,7 @@ while not os.path.exists({!r}):
 print("computed")"""
 
 
-class Page:
+class PageLeftOpen:
     """What a page left open does: it talks to a kernel through its server, and to the next one as the same page.
 
     Parameters
@@ -104,15 +104,15 @@ async def soon(condition: Callable[[], object], seconds: float = LOADED) -> None
         await asyncio.sleep(0.02)
 
 
-async def start(process: Process, names: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, Page]]:
+async def start(process: Process, names: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, PageLeftOpen]]:
     """Start a kernel for each, with its name in a variable; answers the sessions and the pages."""
     places = asyncio.Semaphore(4)
 
-    async def one(name: str) -> tuple[dict[str, Any], Page]:
+    async def one(name: str) -> tuple[dict[str, Any], PageLeftOpen]:
         async with places:
             environment = "old" if name.endswith("old") else "new"
             session = await asyncio.to_thread(process.session, f"{name}.ipynb", environment)
-        page = Page(session["kernel"]["id"])
+        page = PageLeftOpen(session["kernel"]["id"])
         await page.connect(process)
         assert await page.value(f"kept = {name!r}\nprint(kept)") == [name]
         return session, page
@@ -130,7 +130,7 @@ def check_sessions(process: Process, sessions: dict[str, dict[str, Any]]) -> Non
     assert found == {one["id"]: (one["path"], one["kernel"]["id"]) for one in sessions.values()}
 
 
-async def check_lines(page: Page, request: str, fewest: int) -> None:
+async def check_lines(page: PageLeftOpen, request: str, fewest: int) -> None:
     """See that all is there that was counted, once and in order."""
     assert (await page.replied(request))["status"] == "ok"
     await soon(lambda: page.lines(request)[-1].startswith("end"))

@@ -172,6 +172,26 @@ async def test_logs(server: Server) -> None:
         refused(await server.ask("GET", path, tail=tail), 400, "from 1 to 10000", None)
 
 
+async def test_output(server: Server) -> None:
+    """What a kernel has said is there for whoever comes later; where it is not kept, it is said why."""
+    server.home.add("tf", MODERN)
+    kernel = await server.start("tf")
+    path = f"{CONTAINERS}/{(await server.container())['id']}/output"
+
+    for _ in range(20 * TIMEOUT):  # its recorder comes a moment later than the kernel
+        if (await server.ask("GET", path)).status == 200:
+            break
+        await asyncio.sleep(0.05)
+    async with server.page(kernel) as page:
+        await page.value("for number in range(300): print('line', number, flush=True)")
+    said = await server.get(path)
+    assert said["complete"]
+    assert said["output"] == "\nIn [1]:\n" + "".join(f"line {number}\n" for number in range(300))
+    server.app.web_app.settings["tfcontainer_manager"].record_memory = 0
+    assert (await server.ask("POST", f"api/kernels/{kernel}/restart")).status == 200
+    refused(await server.ask("GET", path), 409, "record_memory", "OutputNotKept")
+
+
 async def test_log_that_is_followed(server: Server) -> None:
     """What is printed comes at once; who stops reading leaves no thread behind, and the container's end ends it."""
     server.home.add("tf", MODERN)
@@ -253,6 +273,7 @@ async def test_what_cannot_be_done_says_why(server: Server) -> None:
         ("GET", UNKNOWN),
         ("DELETE", UNKNOWN),
         ("GET", f"{UNKNOWN}/logs"),
+        ("GET", f"{UNKNOWN}/output"),
         ("POST", f"{UNKNOWN}/terminals"),
         ("POST", f"{UNKNOWN}/restart-fresh"),
     ):

@@ -31,7 +31,12 @@ def come_back(server: Lab) -> None:
 def check_lines(output: Locator, fewest: int) -> None:
     """See that all is there that was counted, once and in order."""
     expect(output).to_contain_text(re.compile(r"end \d+\n$"))
-    *lines, end = (output.text_content() or "").splitlines()
+    check(output.text_content() or "", fewest)
+
+
+def check(text: str, fewest: int) -> None:
+    """See that all is there that was counted, once and in order."""
+    *lines, end = text.splitlines()
     assert end == f"end {len(lines)}"
     assert lines == [str(number) for number in range(len(lines))]
     assert len(lines) >= fewest
@@ -78,6 +83,14 @@ def test_a_page_goes_on(browser: Browser) -> None:
                     page.ready("TF")
                     expect(page.enter("print(kept + kept)")).to_have_text("keptkept\n")
                     assert [one["Id"] for one in home.containers()] == [before["Id"]]
+                    # JupyterLab would not show it what was printed before, but it is there.
+                    page.notebook.get_by_role("button", name="Container of this notebook").click()
+                    page.page.locator(".lm-Menu-itemLabel", has_text="Show Output").click()
+                    said = page.page.get_by_role("log", name="Output of TF")
+                    expect(said).to_contain_text("keptkept")
+                    _, one, two, *_ = re.split(r"\nIn \[\d+\]:\n", said.text_content() or "")
+                    check(one, 300)
+                    check(two, 100)
                     # What Lab asked of nobody is no fault of ours.
                     page.page.goto("about:blank")
                     page.errors.clear()

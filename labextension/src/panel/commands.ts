@@ -38,6 +38,7 @@ export interface ICommandOptions {
   edit: (environment: IEnvironment) => Promise<void>;
   useInstead: (environment: string) => Promise<void>;
   showLog: (container: IContainer) => Promise<void>;
+  showOutput: (container: IContainer) => Promise<void>;
 }
 
 /** A command on one environment or container. */
@@ -225,11 +226,17 @@ export class PanelCommands {
   }
 
   private _addContainers(): void {
-    const { api, model, trans, commands, showLog } = this._options;
+    const { api, model, trans, commands, showLog, showOutput } = this._options;
     this._container(CommandIDs.showLog, {
       label: trans.__('Show Log'),
       failure: trans.__('The log could not be read'),
       work: showLog
+    });
+    this._container(CommandIDs.showOutput, {
+      label: trans.__('Show Output'),
+      failure: trans.__('The output could not be read'),
+      isEnabled: ({ kernel, state }) => kernel !== null && state === 'running',
+      work: showOutput
     });
     for (const root of [false, true]) {
       this._container(root ? CommandIDs.openRootTerminal : CommandIDs.openTerminal, {

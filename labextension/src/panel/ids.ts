@@ -29,6 +29,7 @@ export namespace CommandIDs {
   export const restartFresh = 'tfcontainer:restart-fresh';
   export const stop = 'tfcontainer:stop';
   export const showLog = 'tfcontainer:show-log';
+  export const showOutput = 'tfcontainer:show-output';
   export const openTerminal = 'tfcontainer:open-terminal';
   export const openRootTerminal = 'tfcontainer:open-root-terminal';
   export const saveAsImage = 'tfcontainer:save-as-image';

@@ -15,7 +15,9 @@ const LONGEST = 4_000_000;
 export interface ILogOptions {
   /** Of the widget. */
   id: string;
+  /** What it is the log of, for the file that it is saved to. */
   displayName: string;
+  title: string;
   trans: TranslationBundle;
   /** What is said once it has ended. */
   ended: string;
@@ -26,11 +28,11 @@ export interface ILogOptions {
 /** The log of a container or an operation, in the main area: it follows, can be searched, and saved. */
 export class LogPanel extends MainAreaWidget<FollowedLog> {
   constructor(options: ILogOptions) {
-    const { trans, displayName, id } = options;
+    const { trans, displayName, id, title } = options;
     const content = new FollowedLog(options);
     super({ content });
     this.id = id;
-    this.title.label = trans.__('Log of %1', displayName);
+    this.title.label = title;
     this.title.icon = logIcon;
     this.title.closable = true;
     this.toolbar.addItem('search', new Search(trans, content));
@@ -62,7 +64,7 @@ export class FollowedLog extends Widget {
   constructor(private readonly _options: ILogOptions) {
     super();
     this.addClass('jp-tfcontainer-FollowedLog');
-    this._view = new LogView(_options.trans.__('Log of %1', _options.displayName), '');
+    this._view = new LogView(_options.title, '');
     this._status.setAttribute('role', 'status');
     this._status.className = 'jp-tfcontainer-LogStatus';
     this.node.append(this._view.node, this._status);

@@ -90,6 +90,7 @@ function openMenu(node: HTMLElement, { id }: IContainer, { app }: INotebooksOpti
     CommandIDs.openTerminal,
     CommandIDs.openRootTerminal,
     CommandIDs.showLog,
+    CommandIDs.showOutput,
     PortCommandIDs.tensorBoard,
     PortCommandIDs.ports,
     CommandIDs.restartFresh,

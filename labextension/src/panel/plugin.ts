@@ -159,8 +159,19 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
           showLog({
             id: logId(id),
             displayName: display_name,
+            title: trans.__('Log of %1', display_name),
             ended: trans.__('The log has ended: the container is gone, or the server.'),
             follow: (take, signal) => api.followLog(id, take, signal)
+          }),
+        showOutput: ({ id, display_name }) =>
+          showLog({
+            id: logId(`output-${id}`),
+            displayName: display_name,
+            title: trans.__('Output of %1', display_name),
+            ended: trans.__('To here, when it was read'),
+            follow: async take => {
+              take(await api.output(id));
+            }
           })
       });
       addImageCommands({
@@ -180,6 +191,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
           await showLog({
             id: logId(id),
             displayName: reference,
+            title: trans.__('Log of %1', reference),
             ended: trans.__('The log has ended.'),
             follow: (take, signal) =>
               followOperation({ id, ask, operated: model.operated }, take, signal)

@@ -73,6 +73,7 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
       CommandIDs.openTerminal,
       CommandIDs.openRootTerminal,
       CommandIDs.showLog,
+      CommandIDs.showOutput,
       PortCommandIDs.tensorBoard,
       PortCommandIDs.ports,
       CommandIDs.saveAsImage,
