@@ -14,7 +14,8 @@ from typing import Any, cast
 
 import requests
 from docker import APIClient, auth
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound, StreamParseError
+from urllib3.exceptions import HTTPError
 
 from ..errors import ImageBuildFailed, ImageError, ImageInUse, ImageNotFound
 from . import labels, podman, pulls
@@ -24,6 +25,8 @@ Model = dict[str, Any]
 Models = list[Model]
 # How the names of containers begin in which images are made.
 HELD = "tfcontainer-workshop-"
+# What comes of a stream of events that is cut, or is none.
+UNREADABLE = (StreamParseError, RecursionError, HTTPError)
 # While such a context lasts, a cancel calls what it was given.
 Cuttable = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
@@ -334,7 +337,7 @@ class EngineImages:
             if problem:
                 raise type(error)(f"{error} {problem}") from error
             raise
-        except (DockerException, requests.RequestException, OSError) as error:
+        except (*UNREADABLE, DockerException, requests.RequestException, OSError) as error:
             text = str(getattr(error, "explanation", None) or error)
             failure = pulls.failure(reference, self._host, text)
             raise type(failure)(f"{failure} {problem}".rstrip()) from error
