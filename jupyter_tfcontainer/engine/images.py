@@ -15,7 +15,8 @@ from typing import Any, cast
 
 import requests
 from docker import APIClient, auth
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound, StreamParseError
+from urllib3.exceptions import HTTPError
 
 from ..errors import ImageBuildFailed, ImageError, ImageInUse, ImageNotFound
 from . import labels, podman, pulls
@@ -27,6 +28,8 @@ Models = list[Model]
 HELD = "tfcontainer-workshop-"
 # Seconds that something is tried in a container, at most, or that one may take from its creation to its start.
 TRIAL_SECONDS = 600
+# What comes of a stream of events that is cut, or is none.
+UNREADABLE = (StreamParseError, RecursionError, HTTPError)
 # While such a context lasts, a cancel calls what it was given.
 Cuttable = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
@@ -345,7 +348,7 @@ class EngineImages:
             if problem:
                 raise type(error)(f"{error} {problem}") from error
             raise
-        except (DockerException, requests.RequestException, OSError) as error:
+        except (*UNREADABLE, DockerException, requests.RequestException, OSError) as error:
             text = str(getattr(error, "explanation", None) or error)
             failure = pulls.failure(reference, self._host, text)
             raise type(failure)(f"{failure} {problem}".rstrip()) from error

@@ -57,6 +57,8 @@ REFUSALS = (
 )
 
 
+# More layers than an image has: engines take 127.
+LAYERS = 1000
 # What an operation is at; a pull, the first three of them.
 Phase = Literal["downloading", "retrying", "extracting", "reading", "writing", "building", "committing"]
 
@@ -110,23 +112,25 @@ def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Itera
     done: dict[str, bool] = {}
     unpacked: dict[str, int] = {}
     complete: set[str] = set()
-    for layer, status, detail in _of_layers(reference, host, events):
+    for layer, status, (now, size) in _of_layers(reference, host, events):
+        if layer not in done and len(done) >= LAYERS:
+            continue
         done.setdefault(layer, False)
-        if status == "Downloading" and detail.get("total"):
-            sizes[layer], loaded[layer] = detail["total"], detail["current"]
+        if status == "Downloading" and size:
+            sizes[layer], loaded[layer] = size, now
         elif status == "Download complete" and layer in complete:
             # Podman's last word, which it has of no single layer: the image is there. Its id is that of its
             # configuration, which was fetched like a layer and is none.
             for known in (sizes, loaded, done):
-                del known[layer]
+                known.pop(layer, None)
             done, unpacked = dict.fromkeys(done, True), dict(loaded)
         elif status in ("Download complete", "Verifying Checksum"):
             sizes.setdefault(layer, 0)
             loaded[layer] = sizes[layer]
             if status == "Download complete":
                 complete.add(layer)
-        elif status == "Extracting" and detail.get("current"):
-            unpacked[layer] = detail["current"]
+        elif status == "Extracting" and now:
+            unpacked[layer] = now
         elif status in ("Pull complete", "Already exists"):
             sizes.setdefault(layer, 0)
             loaded[layer] = unpacked[layer] = sizes[layer]
@@ -143,17 +147,29 @@ def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Itera
         )
 
 
-def _of_layers(
-    reference: str, host: str, events: Iterable[dict[str, Any]]
-) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Of the events, those of layers: whose, what, and in figures."""
+def _of_layers(reference: str, host: str, events: Iterable[Any]) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Of the events, those of layers: whose, what, and in figures; what is no such event means nothing."""
     for event in events:
+        if not isinstance(event, dict):
+            continue
         if "error" in event:
-            raise failure(reference, host, event["error"])
+            raise failure(reference, host, str(event["error"]))
         layer, status = event.get("id"), event.get("status", "")
+        if not isinstance(layer, str) or not isinstance(status, str):
+            continue
         # The tag's own line bears the tag as its id, which may look like a layer's.
-        if layer and re.fullmatch(r"[0-9a-f]{12}", layer) and not status.startswith("Pulling from"):
-            yield layer, status, event.get("progressDetail") or {}
+        if re.fullmatch(r"[0-9a-f]{12}", layer) and not status.startswith("Pulling from"):
+            yield layer, status, _figures(event.get("progressDetail"))
+
+
+def _figures(detail: Any) -> tuple[int, int]:
+    """How many bytes of how many; 0 is not known."""
+    found = detail if isinstance(detail, dict) else {}
+    now, size = (
+        number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else 0
+        for number in (found.get("current"), found.get("total"))
+    )
+    return now, size
 
 
 def _phase(status: str, loaded: bool) -> Phase:

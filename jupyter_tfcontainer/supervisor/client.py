@@ -184,9 +184,9 @@ class SupervisorClient:
                 reply = json.loads(answers.readline(LINE_LIMIT) or b"{}")
             if not reply.get("ok"):
                 raise ContainerError(f"The container refused: {reply.get('error', 'it gave no reason')}.")
+            self._descriptors.setblocking(False)
         except (OSError, ValueError, RecursionError, AttributeError) as error:
             raise ContainerError(GONE) from error
-        self._descriptors.setblocking(False)
 
     def _descriptor(self) -> socket.socket | None:
         """The connection that was passed before the reply that tells of it."""

@@ -90,7 +90,7 @@ DIAL_TIMEOUT = 10.0
 DIALS = 256
 # The longest line that is listened to, in bytes, and how many clients are: the person's own programs can connect as
 # well, and must not take memory and descriptors in our name.
-LINE_LIMIT = 2**24
+LINE_LIMIT = 2**22
 CLIENTS = 64
 # Programs of ours that run beside kernels.
 PROGRAMS = ("board.py",)

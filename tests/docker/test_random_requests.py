@@ -135,7 +135,7 @@ def place() -> Iterator[Place]:
         ours = [one for one in created if Path(one[labels.FOLDER]).is_relative_to(home.root)]
         assert ours
         assert {one["image"] for one in ours} == {image}
-        assert "Traceback" not in place.log.read_text()
+        assert "Uncaught exception" not in place.log.read_text()
 
 
 def harmless(answer: requests.Response | Response, asked: object) -> None:
