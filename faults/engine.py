@@ -24,7 +24,8 @@ class SmallEngine(PrivateEngine):
 
     def control_groups(self) -> list[Path]:
         """That group, in each hierarchy that has it."""
-        return [path for pattern in ("", "*/") for path in CONTROL_GROUPS.glob(pattern + self.folder.name)]
+        found = (path for pattern in ("", "*/") for path in CONTROL_GROUPS.glob(pattern + self.folder.name))
+        return sorted({path.resolve() for path in found})
 
     @contextmanager
     def scarce_memory(self, more: int) -> Iterator[None]:
@@ -51,6 +52,8 @@ def small_engine() -> Iterator[SmallEngine]:
             engine.load(MODERN)
             yield engine
         finally:
+            for container in engine.docker("ps", "--all", "--quiet").split():
+                engine.docker("rm", "--force", container)
             engine.stop()
             for folder in engine.control_groups():
                 folder.rmdir()

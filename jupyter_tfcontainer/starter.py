@@ -210,11 +210,11 @@ class Starter:
             self.prove_mounts(container)
             self._prove_gpus(container, route)
         except BaseException as error:
-            # Where an engine did not answer it may have done what it was asked.
-            unsure = not container.id and isinstance(error, EngineNotFound | EngineSilent)
+            # It may have done what it was asked all the same.
+            silent = isinstance(error, EngineNotFound | EngineSilent)
             with suppress(TFContainerError):  # why it failed is what whoever asked wants to know
-                self.discard(container, unsure=unsure)
-            if isinstance(error, EngineFailed):
+                self.discard(container, unsure=silent and not container.id)
+            if isinstance(error, EngineFailed) and not silent:
                 raise self._refused(container, str(error)) from error
             raise
         return container

@@ -55,8 +55,9 @@ def take_over(engine: Engine, workspace: Workspace, on_event: OnEvent, state_dir
                 taken[state["kernel_id"]] = container
         except ContainerEnded as ended:
             log.warning("%s", ended)
-            engine.remove(one["Id"])
-            host.discard(folder, state_dir)
+            with suppress(TFContainerError):  # else it ends by itself, and the others are taken over all the same
+                engine.remove(one["Id"])
+                host.discard(folder, state_dir)
         except (KeyError, TypeError, OSError, TFContainerError) as error:
             # It was started by another version of ours, or has ended this moment.
             log.warning("The kernel in container %s could not be taken over: %s", one["Id"][:12], error)

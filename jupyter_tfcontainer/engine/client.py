@@ -300,7 +300,8 @@ class Engine:
                             return output.decode(errors="replace"), None
             finally:
                 del self._awaited[container]
-            code = self._api.wait(container)["StatusCode"]
+            # docker-py would wait for ever.
+            code = self._api.wait(container, timeout=TIMEOUT)["StatusCode"]
             if self.facts.kind == "docker":
                 # What was printed while we were being attached came twice. Podman's log may come behind.
                 with suppress(APIError):  # it was removed, since somebody gave it up
@@ -375,7 +376,7 @@ class Engine:
                 if "is already in progress" not in _explanation(error):
                     raise
                 with suppress(NotFound):
-                    self._api.wait(container, condition="removed")
+                    self._api.wait(container, timeout=TIMEOUT, condition="removed")
 
     def logs(self, container: str, tail: int) -> str:
         """The last lines of a container's log."""

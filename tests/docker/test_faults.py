@@ -7,9 +7,11 @@ import random
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from homes import MODERN, Home
+from homes import MODERN, Home, processes
 from kernels import TIMEOUT, until
 
 from faults.engine import SmallEngine, small_engine
@@ -23,6 +25,8 @@ from jupyter_tfcontainer.errors import EngineSilent
 from jupyter_tfcontainer.manager import ContainerManager
 
 HANGING = "tfcontainer-test/hanging-silent"
+# Seconds that an engine has for an answer where it is to be seen that it gives none.
+PATIENCE = 4
 # Seconds that the engine is away.
 OUTAGE = 6.0
 # What a person is told of each, in words that matter; None where there is nothing to be told.
@@ -72,27 +76,53 @@ def hanging(engine: SmallEngine) -> Iterator[str]:
     engine.docker("rmi", HANGING)
 
 
+@pytest.fixture
+def manager(engine: SmallEngine, home: Home, monkeypatch: pytest.MonkeyPatch) -> ContainerManager:
+    """A manager on that engine, without much patience."""
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    monkeypatch.setattr(client, "TIMEOUT", PATIENCE)
+    return ContainerManager.instance()
+
+
+@contextmanager
+def frozen(engine: SmallEngine) -> Iterator[None]:
+    """While this lasts the engine says nothing."""
+    engine.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        engine.signal(signal.SIGCONT)
+
+
 def test_start_whose_engine_falls_silent(
-    engine: SmallEngine, home: Home, hanging: str, monkeypatch: pytest.MonkeyPatch
+    engine: SmallEngine, manager: ContainerManager, home: Home, hanging: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ends, though the engine does not even end the stream that it listens to; what it left is found later."""
-    monkeypatch.setenv("DOCKER_HOST", engine.url)
-    monkeypatch.setattr(starter, "BOOT_TIMEOUT", 5.0)
-    monkeypatch.setattr(client, "TIMEOUT", 2)
-    manager = ContainerManager.instance()
+    monkeypatch.setattr(starter, "BOOT_TIMEOUT", 4.0)
     environment = Environment(name="tf", display_name="TF", image=hanging)
     start = manager.threads.start(manager.start, environment, home.workspace)
     assert until(lambda: any(one["State"] == "running" for one in home.containers()), TIMEOUT)
-    engine.signal(signal.SIGSTOP)
-    try:
-        with pytest.raises(EngineSilent, match="has not answered for 2 s"):
-            start.result(3 * TIMEOUT)
-    finally:
-        engine.signal(signal.SIGCONT)
-    [left] = home.containers()
+    with frozen(engine), pytest.raises(EngineSilent, match=f"has not answered for {PATIENCE} s"):
+        start.result(3 * TIMEOUT)
+    assert len(home.containers()) == 1
     manager.close()
     assert home.leftovers() == []
-    assert left
+
+
+def test_removal_whose_engine_is_silent(engine: SmallEngine, manager: ContainerManager, home: Home) -> None:
+    """What runs in the container ends all the same, and the next start removes it."""
+    environment = Environment(name="tf", display_name="TF", image=MODERN)
+    container = manager.start(environment, home.workspace, standby=False)
+    process = Path(f"/proc/{processes(container.id)[0]}")
+    with frozen(engine):
+        with pytest.raises(EngineSilent):
+            manager.release(container)
+        assert until(lambda: not process.exists(), TIMEOUT)
+    assert [one["Id"] for one in home.containers()] == [container.id]
+    manager.start(environment, home.workspace)
+    assert until(lambda: container.id not in [one["Id"] for one in home.containers()], TIMEOUT)
+    manager.close()
+    assert home.leftovers() == []
 
 
 def _see(fault: Fault, engine: SmallEngine | None) -> None:
