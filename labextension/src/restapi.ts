@@ -123,9 +123,24 @@ export class RestAPI {
     return this._post(`containers/${id}/tensorboard`, { logdir });
   }
 
-  /** Start a container that the next kernel of its environment takes. */
-  startAhead(environment: string): Promise<IContainer> {
-    return this._post('containers', { environment });
+  /** Start a container that the next kernel of its environment takes; with that one's home, or an empty one. */
+  startAhead(environment: string, home: 'kept' | 'temporary' = 'kept'): Promise<IContainer> {
+    return this._post('containers', { environment, home });
+  }
+
+  /** What takes room on the disk. It is counted for this answer. */
+  disk(): Promise<IDisk> {
+    return this._ask('disk');
+  }
+
+  /** Remove what is in the home of an environment. */
+  resetHome(environment: string): Promise<void> {
+    return this._ask(`disk/homes/${environment}`, { method: 'DELETE' });
+  }
+
+  /** Remove the folders that were left behind. */
+  clearFolders(): Promise<void> {
+    return this._ask('disk/folders', { method: 'DELETE' });
   }
 
   /** Restart the kernel of a container in a new one. */
@@ -377,6 +392,8 @@ export interface IContainer {
   workspace: string;
   /** The notebook's path on the host; empty where that is not known. */
   notebook: string;
+  /** Whether its home is an empty one that goes with it. */
+  temporary_home: boolean;
   created: string;
   kernel: { id: string; ready: boolean } | null;
   state: 'running' | 'standby' | 'idle' | 'elsewhere' | 'ended';
@@ -408,6 +425,8 @@ export interface IEngineImage {
   id: string;
   references: string[];
   size: number;
+  /** What no other image shares; null where nobody has counted. */
+  unique_size: number | null;
   created: string;
   origin: 'pulled' | 'prepared' | 'built' | 'snapshot' | 'other';
   /** The name of the image that it was made of, where that is known. */
@@ -417,6 +436,30 @@ export interface IEngineImage {
   inside: { python: string | null; ipykernel: string | null; tensorflow: string | null } | null;
   /** Whether nothing uses it. */
   freeable: boolean;
+}
+
+export interface IHome {
+  environment: string;
+  path: string;
+  /** In bytes. */
+  size: number;
+  /** Whether all could be read; else it is more. */
+  complete: boolean;
+  /** Whether there is no environment of that name any more. */
+  orphan: boolean;
+  /** Ids of those that have it; null where no engine answers. */
+  containers: string[] | null;
+}
+
+/** What takes room on the disk; sizes are in bytes. */
+export interface IDisk {
+  host: string;
+  disks: { folder: string; free: number; total: number }[];
+  /** The largest first. */
+  homes: IHome[];
+  folders: { size: number; left_behind: number };
+  /** Those that were made here; null where no engine answers. */
+  images: IEngineImage[] | null;
 }
 
 export interface IProgress {

@@ -7,6 +7,7 @@ const BARE: IEngineImage = {
   id: 'sha256:1',
   references: ['python:3', 'mine:1'],
   size: 1,
+  unique_size: null,
   created: '',
   origin: 'pulled',
   parent: null,

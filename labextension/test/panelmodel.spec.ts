@@ -35,6 +35,7 @@ function container(id: string, kernel = ''): IContainer {
     python: '3.5',
     workspace: '/ws',
     notebook: '',
+    temporary_home: false,
     created: '2026-01-01T00:00:00Z',
     kernel: kernel ? { id: kernel, ready: true } : null,
     state: kernel ? 'running' : 'standby'
@@ -46,6 +47,7 @@ function image(id: string): IEngineImage {
     id,
     references: [],
     size: 1,
+    unique_size: null,
     created: '',
     origin: 'pulled',
     parent: null,

@@ -5,7 +5,7 @@ import * as React from 'react';
 import { memory, percent } from '../format';
 import type { ICard, ICardUse } from '../restapi';
 import type { PanelModel } from './model';
-import { Dot } from './parts';
+import { Bar, Dot } from './parts';
 
 export interface ICardFactProps {
   card: ICard;
@@ -62,23 +62,5 @@ function Use(props: { name: string; use: ICardUse; trans: TranslationBundle }): 
         />
       )}
     </dl>
-  );
-}
-
-function Bar(props: {
-  what: string;
-  label: string;
-  text: string;
-  share: number;
-}): React.JSX.Element {
-  const { what, label, text, share } = props;
-  return (
-    <>
-      <dt>{what}</dt>
-      <dd>
-        <meter aria-label={label} aria-valuetext={text} value={share} />
-      </dd>
-      <dd>{text}</dd>
-    </>
   );
 }

@@ -87,6 +87,16 @@ export class PanelCommands {
       isEnabled: startable,
       work: ({ name }) => model.during(name, trans.__('Starting…'), () => api.startAhead(name))
     });
+    this._environment(CommandIDs.startWithoutPackages, {
+      label: trans.__('Start without My Packages'),
+      failure: trans.__('The container could not be started'),
+      isEnabled: startable,
+      work: async ({ name }) => {
+        await model.during(name, trans.__('Starting…'), () => api.startAhead(name, 'temporary'));
+        // Its kernel takes the container that waits.
+        await commands.execute(CommandIDs.newNotebook, { environment: name });
+      }
+    });
     this._environment(CommandIDs.exportEnvironment, {
       label: trans.__('Export'),
       failure: trans.__('The environment could not be exported'),

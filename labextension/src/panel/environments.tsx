@@ -5,7 +5,7 @@ import * as React from 'react';
 
 import { insteadOf } from '../instead';
 import type { AnyEnvironment, IEnvironment } from '../restapi';
-import { CommandIDs } from './ids';
+import { CommandIDs, DiskCommandIDs } from './ids';
 import { aheadIcon } from './icons';
 import type { PanelModel } from './model';
 import { Dot, IconButton, menuItems, MoreButton, Verdict } from './parts';
@@ -80,10 +80,17 @@ function Row(props: IListProps & { environment: AnyEnvironment }): React.JSX.Ele
   const items = menuItems(
     [
       ...(readable
-        ? [CommandIDs.newNotebook, CommandIDs.newConsole, CommandIDs.startAhead, null]
+        ? [
+            CommandIDs.newNotebook,
+            CommandIDs.newConsole,
+            CommandIDs.startAhead,
+            CommandIDs.startWithoutPackages,
+            null
+          ]
         : []),
       ...(environment.own && readable ? [CommandIDs.editEnvironment] : []),
       ...(readable ? [CommandIDs.copyEnvironment, CommandIDs.exportEnvironment, null] : []),
+      DiskCommandIDs.resetHome,
       environment.hidden ? CommandIDs.showEnvironment : CommandIDs.hideEnvironment,
       ...(environment.own ? [CommandIDs.deleteEnvironment] : [])
     ],

@@ -7,6 +7,7 @@ export namespace CommandIDs {
   export const newNotebook = 'tfcontainer:new-notebook';
   export const newConsole = 'tfcontainer:new-console';
   export const startAhead = 'tfcontainer:start-ahead';
+  export const startWithoutPackages = 'tfcontainer:start-without-packages';
   export const editEnvironment = 'tfcontainer:edit-environment';
   export const copyEnvironment = 'tfcontainer:copy-environment';
   export const exportEnvironment = 'tfcontainer:export-environment';
@@ -44,6 +45,13 @@ export namespace ImageCommandIDs {
   export const load = 'tfcontainer:load-images';
   export const save = 'tfcontainer:save-image';
   export const showLog = 'tfcontainer:show-operation-log';
+}
+
+/** The commands on what takes room on the disk. */
+export namespace DiskCommandIDs {
+  export const measure = 'tfcontainer:measure-disk';
+  export const resetHome = 'tfcontainer:reset-home';
+  export const clearFolders = 'tfcontainer:clear-folders';
 }
 
 /** The commands on ports of a container; without one, that of the notebook in front is meant. */

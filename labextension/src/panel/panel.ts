@@ -8,7 +8,10 @@ import { containersIcon } from './icons';
 import type { PanelModel } from './model';
 
 /** The panel's sections, from the top, and how much of the height each gets at first. */
-const SECTIONS = { machine: 0.19, environments: 0.32, running: 0.28, images: 0.21 };
+const SECTIONS = { machine: 0.19, environments: 0.32, running: 0.28, images: 0.2, disk: 0.01 };
+
+/** The same once the last one is unfolded: it is folded at first, and has no room of its own then. */
+const UNFOLDED = { machine: 0.14, environments: 0.24, running: 0.22, images: 0.15, disk: 0.25 };
 
 /** The name of a section. */
 export type SectionName = keyof typeof SECTIONS;
@@ -24,7 +27,7 @@ export interface IPanelOptions {
   fill: (sections: Sections) => Promise<void>;
 }
 
-/** The side panel: the machine, what can be started on it, and what runs. */
+/** The side panel: the machine, what can be started on it, what runs, and what takes room. */
 export class ContainersPanel extends SidePanel {
   constructor(options: IPanelOptions) {
     super({ translator: options.translator });
@@ -40,10 +43,18 @@ export class ContainersPanel extends SidePanel {
       machine: this._addSection('machine', trans.__('Machine')),
       environments: this._addSection('environments', trans.__('Environments')),
       running: this._addSection('running', trans.__('Running')),
-      images: this._addSection('images', trans.__('Images'))
+      images: this._addSection('images', trans.__('Images')),
+      disk: this._addSection('disk', trans.__('Disk'))
     };
     if (this.content instanceof AccordionPanel) {
       this.content.setRelativeSizes(Object.values(SECTIONS));
+      this.content.expansionToggled.connect((content, index) => {
+        const { disk } = this._sections;
+        const small = (content.relativeSizes()[index] ?? 0) < UNFOLDED.disk / 2;
+        if (content.widgets[index] === disk && !disk.isHidden && small) {
+          content.setRelativeSizes(Object.values(UNFOLDED));
+        }
+      });
     }
   }
 

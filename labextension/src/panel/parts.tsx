@@ -85,6 +85,27 @@ export function MoreButton(props: {
   );
 }
 
+/** One line of a list of figures, with a bar: how much of a whole something is. */
+export function Bar(props: {
+  what: string;
+  /** What is measured: screen readers read it alone. */
+  label: string;
+  text: string;
+  /** From 0 to 1. */
+  share: number;
+}): React.JSX.Element {
+  const { what, label, text, share } = props;
+  return (
+    <>
+      <dt>{what}</dt>
+      <dd>
+        <meter aria-label={label} aria-valuetext={text} value={share} />
+      </dd>
+      <dd>{text}</dd>
+    </>
+  );
+}
+
 /** What is said of an environment on this machine: a word, and the reasons for who opens it. */
 export function Verdict(props: {
   verdict: IVerdict | null;

@@ -17,6 +17,7 @@ import { lazy, loadAlternatives } from '../lazy';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- What hears events from the start asks the server.
 import { RestAPI } from '../restapi';
 import { ENVIRONMENTS } from '../tokens';
+import { DiskModel } from './diskmodel';
 import { upload } from './documents';
 import { rememberFolds } from './folds';
 import { containersIcon } from './icons';
@@ -77,6 +78,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       events: services.events.stream,
       sessions: services.sessions
     });
+    const disk = new DiskModel(api);
     services.events.stream.connect((_, { schema_id }) => {
       if (schema_id === ENVIRONMENTS) {
         // Launchers of this page: JupyterLab itself looks once a minute.
@@ -142,10 +144,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     };
     const alternatives = lazy(() => loadAlternatives(app, api, translator));
     const addCommands = lazy(async () => {
-      const [{ PanelCommands }, { addImageCommands }] = await Promise.all([
+      const [{ PanelCommands }, { addImageCommands }, { addDiskCommands }] = await Promise.all([
         import('./commands'),
-        import('./imagecommands')
+        import('./imagecommands'),
+        import('./diskcommands')
       ]);
+      addDiskCommands({ commands, disk, model, api, trans });
       new PanelCommands({
         commands,
         model,
@@ -209,7 +213,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
           import('../texts'),
           addCommands()
         ]);
-        fillSections(sections, { model, commands, trans, texts: new Texts(translator) });
+        fillSections(sections, { model, disk, commands, trans, texts: new Texts(translator) });
       }
     });
     app.shell.add(panel, 'left', { rank: RANK, type: 'TensorFlow Containers' });
@@ -262,7 +266,11 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
           loaded.changed.connect(apply);
           apply();
         }
-        await rememberFolds(panel, state, (loaded?.get('folded').composite ?? []) as string[]);
+        await rememberFolds(
+          panel,
+          state,
+          (loaded?.get('folded').composite ?? ['disk']) as string[]
+        );
       })
       .catch((reason: unknown) => {
         console.error(`Failed to load the settings of ${panelPlugin.id}`, reason);

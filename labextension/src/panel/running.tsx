@@ -137,6 +137,11 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
           {session.name || session.path}
         </button>
       )}
+      {container.temporary_home && (
+        <p className="jp-tfcontainer-Secondary">
+          {trans.__('Without your packages: its home is empty, and goes with it')}
+        </p>
+      )}
       <p className="jp-tfcontainer-State">
         <Dot tone={tone} />
         <span role="status">{busy ?? word}</span>

@@ -15,8 +15,10 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import type { Texts } from '../texts';
+import { Disk } from './disk';
+import type { DiskModel } from './diskmodel';
 import { Environments } from './environments';
-import { CommandIDs, ImageCommandIDs } from './ids';
+import { CommandIDs, DiskCommandIDs, ImageCommandIDs } from './ids';
 import { Images } from './images';
 import { Machine } from './machine';
 import type { PanelModel } from './model';
@@ -25,6 +27,7 @@ import { Running } from './running';
 
 export interface ISectionsOptions {
   model: PanelModel;
+  disk: DiskModel;
   commands: CommandRegistry;
   trans: TranslationBundle;
   texts: Texts;
@@ -32,7 +35,7 @@ export interface ISectionsOptions {
 
 /** Put into the sections of the panel what they show. */
 export function fillSections(sections: Sections, options: ISectionsOptions): void {
-  const { model, commands, trans } = options;
+  const { model, disk, commands, trans } = options;
   const show = (name: SectionName, render: () => React.JSX.Element) => {
     const body = ReactWidget.create(<UseSignal signal={model.changed}>{() => render()}</UseSignal>);
     body.addClass('jp-tfcontainer-SectionBody');
@@ -58,8 +61,10 @@ export function fillSections(sections: Sections, options: ISectionsOptions): voi
   button('images', CommandIDs.pull, downloadIcon);
   button('images', ImageCommandIDs.build, buildIcon);
   button('images', ImageCommandIDs.load, fileUploadIcon);
+  button('disk', DiskCommandIDs.measure, refreshIcon);
   show('machine', () => <Machine model={model} trans={trans} />);
   show('environments', () => <Environments {...options} />);
   show('running', () => <Running {...options} />);
   show('images', () => <Images {...options} />);
+  show('disk', () => <UseSignal signal={disk.changed}>{() => <Disk {...options} />}</UseSignal>);
 }
