@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from people import as_person
 
-from jupyter_tfcontainer.engine import Address, candidates, client, connect
+from jupyter_tfcontainer.engine import Address, candidates, client, connect, sockets
 from jupyter_tfcontainer.engine.discovery import PODMAN
 from jupyter_tfcontainer.errors import EngineError, EngineFailed, EngineNotFound, EnginePermissionDenied
 
@@ -57,6 +57,16 @@ def test_usual_places() -> None:
     found = candidates("", {"XDG_RUNTIME_DIR": "/run/user/7"})
     assert [one.url for one in found] == USUAL
     assert {one.source for one in found} == {"the usual place"}
+
+
+def test_sockets_that_are_there(folder: Path) -> None:
+    """Of the engine that is used, and of others; one at which nobody may look is none."""
+    (folder / "link").symlink_to(folder / "docker.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "docker.sock"))
+        for url in (f"unix://{folder}/link", f"unix://{folder}/{'x' * 300}", "tcp://localhost:1"):
+            found = sockets(url, {"XDG_RUNTIME_DIR": str(folder)})
+            assert [one for one in found if one.is_relative_to(folder)] == [folder / "docker.sock"]
 
 
 @pytest.mark.parametrize("environ", [{}, {"XDG_RUNTIME_DIR": ""}, {"DOCKER_HOST": ""}])

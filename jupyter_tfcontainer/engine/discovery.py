@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,14 @@ def candidates(engine_url: str, environ: Mapping[str, str] = os.environ) -> list
 def sockets(url: str, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     """The sockets of the engines of this machine, as far as one can know: that of an address, and the usual ones."""
     places = (one.socket for one in (Address(url, "the engine"), *_usual(environ)))
-    return tuple(dict.fromkeys(one.resolve() for one in places if one and one.is_socket()))
+    return tuple(dict.fromkeys(one.resolve() for one in places if one and _is_socket(one)))
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        return False  # where we may not look, no kernel of ours may either
 
 
 def _usual(environ: Mapping[str, str]) -> list[Address]:

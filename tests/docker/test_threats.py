@@ -208,7 +208,12 @@ LIES = {
     "garbage": r"connection.sendall(b'\xff\xfe\n')",
     "no object": r"connection.sendall(b'[]\n')",
     "no hello": r"""connection.sendall(b'{"id": 1, "ok": true}\n')""",
-    "half a hello": r"""connection.sendall(b'{"id": 1, "ok": true, "protocol": 1, "inodes": [], "token": "x"}\n')""",
+    "half a hello": r"""
+connection.sendall(b'{"id": 1, "ok": true, "protocol": 1, "inodes": [], "token": "x"}\n')
+other, _ = listener.accept()
+other.recv(1000)
+other.sendall(b'{"ok": true}\n')
+time.sleep(600)""",
     "no end": r"""
 while True:
     connection.sendall(b'x' * 65536)""",
