@@ -16,7 +16,8 @@ from .door import door
 from .engine import SmallEngine, disk
 from .scene import MARK, MOMENT, Fault, Outcome, Scene
 
-SHARED = Path("/var/run/docker.sock")
+# The engine that all share, where no variable says another.
+SHARED = "unix:///var/run/docker.sock"
 # A person's disk, which is soon full.
 DISK = "64m"
 MEMORY = "300m"
@@ -62,7 +63,8 @@ async def _scene(fault: Fault, engine: SmallEngine | None, seed: str, outage: fl
             variables |= _clock(home.workspace)
             scene.variables |= variables
         if fault.takes == "door":
-            scene.door = await stack.enter_async_context(door(SHARED, home.root / "door.sock"))
+            shared = os.environ.get("DOCKER_HOST", SHARED).removeprefix("unix://")
+            scene.door = await stack.enter_async_context(door(Path(shared), home.root / "door.sock"))
             scene.variables["DOCKER_HOST"] = f"unix://{home.root}/door.sock"
         scene.image = image
         home.configure(standby=0)

@@ -105,7 +105,7 @@ class Scene:
         self.variables: dict[str, str] = {}
         #: The id of the kernel that computes all the time.
         self.kept = ""
-        #: The id of a kernel that is interrupted while the engine is away.
+        #: The id of a kernel that is interrupted and restarted while the engine is away.
         self._asked = ""
         self._token = uuid.uuid4().hex
         self._stack = AsyncExitStack()
@@ -246,6 +246,7 @@ class Scene:
         await self._command()
 
     async def _command(self) -> None:
+        """See that a kernel can be interrupted and restarted, whatever the engine does."""
         async with self.page(self._asked) as page:
             request = page.ask("import time\nprint('begun', flush=True)\ntime.sleep(60)")
             await page.heard(lambda messages: [one for one in of(messages, request) if one["msg_type"] == "stream"])
