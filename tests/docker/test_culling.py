@@ -30,7 +30,11 @@ async def test_an_idle_kernel_is_culled_and_one_that_is_used_is_not(server: Serv
             await gone.value("x = 1")
         before = {one["id"]: one["kernel"]["id"] for one in await server.containers()}
         assert sorted(before.values()) == sorted((connected, busy, idle))
-        server.app.kernel_manager.cull_idle_timeout = 1
+        kernels = server.app.kernel_manager
+        # The server has heard that those pages are gone: else a look at the busy one would spare it for another reason.
+        pages = {connected: 1, busy: 0, idle: 0}
+        assert await asyncio.to_thread(until, lambda: kernels._kernel_connections == pages, 20)
+        kernels.cull_idle_timeout = 1
         await events.heard(
             lambda heard: [one for one in heard if one.get("action") == "shutdown" and one["kernel_id"] == idle]
         )
