@@ -16,7 +16,7 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from .environments import Environment
-from .errors import ContainerNotFound
+from .errors import ContainerNotFound, EngineError
 from .manager import ContainerManager
 from .running import Kernel, RunningContainer
 
@@ -191,7 +191,11 @@ class TFContainerProvisioner(KernelProvisionerBase):
         """Remove the container, unless a restart may want it: then the manager removes it when none comes."""
         if self.container and not restart:
             if not self.container.removed:
-                await self._manager.threads.call(self._manager.release, self.container)
+                try:
+                    await self._manager.threads.call(self._manager.release, self.container)
+                except EngineError as error:
+                    # Its kernel has been ended all the same, and the container goes once the engine answers.
+                    self.log.warning("A container could not be removed: %s", error)
             self.container = None
 
     async def get_provisioner_info(self) -> dict[str, Any]:

@@ -130,5 +130,7 @@ def _see(fault: Fault, engine: SmallEngine | None) -> None:
     print(f"seed {seed}")
     outcome = asyncio.run(run(fault, engine, seed, OUTAGE))
     assert (outcome.leaks, outcome.lost) == ([], [])
+    # Which is what Jupyter says of an error that nobody has expected.
+    assert "Unhandled error" not in outcome.seen
     if told := TOLD[fault.name]:
         assert any(re.search(told, text) for text in outcome.seen), outcome.seen
