@@ -335,6 +335,9 @@ class Recorder(Child):
 
     def __init__(self, environ, connection, memory):
         address = "%(transport)s://%(ip)s-%(iopub_port)d" % connection
+        # What it lets go of shall go back to the machine: glibc would keep up to 32 MB for the next message
+        # (mallopt(3)).
+        environ = dict(environ, MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536", MALLOC_ARENA_MAX="1")
         Child.__init__(self, environ, "recorder.py", [text(address), str(memory)])
         # Who waits for which answer.
         self.asked = {}

@@ -28,6 +28,9 @@ from kernels import TIMEOUT, until, value
 
 from jupyter_tfcontainer.engine import labels
 
+# Seconds that a server may take to start, with twenty kernels to take over, or to answer, on a machine that has much
+# else to do.
+SERVER_TIMEOUT = 60
 TOKEN = secrets.token_hex()
 # The supervisor's socket, as a kernel sees it.
 CONTROL = "glob.glob('/tfcontainer/run/*/control.sock')[0]"
@@ -44,11 +47,9 @@ class Process:
         its root folder
     settings
         of its command line
-    patience
-        seconds that it may take to start
     """
 
-    def __init__(self, home: Home, root: Path, *settings: str, patience: float = TIMEOUT) -> None:
+    def __init__(self, home: Home, root: Path, *settings: str) -> None:
         self.home = home
         self.log: list[str] = []
         #: Its address.
@@ -70,7 +71,7 @@ class Process:
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        assert self._ready.wait(patience), "".join(self.log)
+        assert self._ready.wait(SERVER_TIMEOUT), "".join(self.log)
         port = urlsplit(self.url).port
         # It tells its address before it listens there.
         with socket() as one:
@@ -89,7 +90,7 @@ class Process:
     def ask(self, method: str, path: str, model: Any = None) -> Any:
         """Ask its REST interface."""
         headers = {"Authorization": f"token {TOKEN}"}
-        answer = requests.request(method, self.url + path, json=model, headers=headers, timeout=TIMEOUT)
+        answer = requests.request(method, self.url + path, json=model, headers=headers, timeout=SERVER_TIMEOUT)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -110,9 +111,9 @@ class Process:
 
 
 @contextmanager
-def server(home: Home, *settings: str, root: Path | None = None, patience: float = TIMEOUT) -> Iterator[Process]:
+def server(home: Home, *settings: str, root: Path | None = None) -> Iterator[Process]:
     """A server, which is gone afterwards, with all that it has."""
-    process = Process(home, root or home.workspace, *settings, patience=patience)
+    process = Process(home, root or home.workspace, *settings)
     try:
         yield process
     finally:
