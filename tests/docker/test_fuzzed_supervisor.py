@@ -153,6 +153,7 @@ def test_lines_without_end_and_answers_that_nobody_reads(place: Place) -> None:
 def test_more_connections_than_it_takes(place: Place) -> None:
     connections = [place.connect() for _ in range(200)]
     place.well()
+    assert connections[-1].recv(1) == b""  # it is hung up on
     for one in connections:
         one.close()
     place.well()
