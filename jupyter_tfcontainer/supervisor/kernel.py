@@ -24,7 +24,7 @@ RECONNECT = 0.25
 RECONNECT_LIMIT = 1.0
 # How long a client that is connected takes to say what it subscribes to, in seconds. It does so on its own event loop
 # (libzmq sends subscriptions again when the application next looks at the socket), which may be busy.
-SUBSCRIPTION = 0.05
+SUBSCRIPTION = 0.02
 # What ipykernel imports only when it makes a kernel: half of the time that takes.
 PARTS = (
     "ipykernel.debugger",
