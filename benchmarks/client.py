@@ -40,19 +40,24 @@ class Exchange:
     replied: float = 0.0
     #: when the kernel had printed all, too
     over: float = 0.0
-    #: characters printed
-    printed: int = 0
+    #: what was printed, message by message
+    pieces: list[str] = field(default_factory=list)
     #: the contents of other messages, by type
     contents: dict[str, dict[str, Any]] = field(default_factory=dict)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     reply: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def printed(self) -> str:
+        """All that was printed."""
+        return "".join(self.pieces)
+
     def hear(self, message: dict[str, Any]) -> None:
         """Take a message that answers it."""
         kind, content = message["header"]["msg_type"], message["content"]
         if kind == "stream":
-            self.printed += len(content["text"])
+            self.pieces.append(content["text"])
             self.begun.set()
         elif kind == "status" and content["execution_state"] == "idle":
             self.over = clock()

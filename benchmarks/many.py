@@ -1,4 +1,4 @@
-"""From one kernel to fifty: when all are ready, and what they cost, at the start and at rest."""
+"""From one kernel to fifty: when all are ready, what they cost, and how it goes when all of them compute."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from .stage import Side, Stage, in_turns
 MEGA = 1_000_000
 # Seconds for which a server is watched that has nothing to do.
 REST = 5.0
+# What each prints when all compute: no line may be missing, or in another's place.
+LINES = 200
+CELL = f"import sys\nfor line in range({LINES}): print(line); sys.stdout.flush()"
+PRINTED = "".join(f"{line}\n" for line in range(LINES))
 
 
 async def measure(stage: Stage, wanted: Wanted) -> None:
@@ -37,7 +41,23 @@ async def _together(stage: Stage, side: Side, count: int) -> None:
     samples.add(f"cpu_at_rest_{count}", side.name, (server.cpu - cpu) / REST)
     samples.add(f"server_memory_{count}", side.name, server.memory / MEGA)
     samples.add(f"kernel_memory_{count}", side.name, await asyncio.to_thread(_memory, await side.processes()) / MEGA)
+    await _compute(stage, side, sessions)
+    begun = clock()
     await asyncio.gather(*(server.client.close(session) for session in sessions))
+    samples.add(f"stop_{count}", side.name, clock() - begun)
+
+
+async def _compute(stage: Stage, side: Side, sessions: list[Session]) -> None:
+    """Have all of them compute at once."""
+    client, count, begun = side.server.client, len(sessions), clock()
+    await client.request("POST", "benchmark/lateness")
+    done = await asyncio.gather(*(session.channels.run(CELL) for session in sessions))
+    stage.samples.add(f"compute_{count}", side.name, clock() - begun)
+    stage.samples.add(f"stall_{count}", side.name, (await client.request("DELETE", "benchmark/lateness"))["longest"])
+    if wrong := [one.printed for one in done if one.printed != PRINTED]:
+        raise RuntimeError(
+            f"Of {count} kernels of {side.name}, {len(wrong)} lost lines, or mixed them: {wrong[0][:200]!r}"
+        )
 
 
 def _memory(processes: list[psutil.Process]) -> int:

@@ -75,7 +75,7 @@ async def _through(channels: Channels) -> dict[str, float]:
     """Seconds that so many bytes take: printed, displayed, and sent to the kernel."""
     begun = clock()
     printed = await channels.run(STDOUT)
-    _check(printed.printed)
+    _check(len(printed.printed))
     begun_display = clock()
     displayed = await channels.run(DISPLAY)
     _check(len(displayed.contents["display_data"]["data"]["text/plain"]))

@@ -76,6 +76,16 @@ def _many() -> list[Row]:
     for count in MANY:
         rows += [
             Row(f"kernels_{count}_ready", f"ready_{count}", "legacy", "local", LOCAL),
+            Row(f"kernels_{count}_compute", f"compute_{count}", "legacy", "local", LOCAL),
+            Row(
+                f"kernels_{count}_stall",
+                f"stall_{count}",
+                "legacy",
+                "local",
+                LOCAL,
+                goal=1.0 if count == MANY[-1] else None,
+            ),
+            Row(f"kernels_{count}_stop", f"stop_{count}", "legacy", "local", LOCAL),
             Row(f"kernels_{count}_server_cpu", f"cpu_{count}", "legacy", "local", LOCAL),
             Row(f"kernels_{count}_server_cpu_at_rest", f"cpu_at_rest_{count}", "legacy", "local", LOCAL, unit="s/s"),
             Row(f"kernels_{count}_server_memory", f"server_memory_{count}", "legacy", "local", LOCAL, unit="MB"),
