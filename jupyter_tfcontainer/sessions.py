@@ -7,14 +7,14 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from . import host
 from .errors import TFContainerError
 from .manager import ContainerManager
 from .running import RunningContainer
 
-# Seconds that a server waits with its start for an engine that does not answer.
+# Seconds that a server's start waits for an engine that does not answer. What is to be taken over comes later then.
 PATIENCE = 30.0
 SESSIONS = "sessions.sqlite"
 
@@ -33,6 +33,7 @@ class ServerSessions:
         self._folder = host.server_folder(Path(server.root_dir))
         self._folder.mkdir(mode=0o700, parents=True)
         self._lock = host.hold(self._folder)
+        self._taking: asyncio.Task[None] | None = None
         sessions = server.session_manager
         # Else somebody has said where they are to be, and there each server finds them by itself.
         if sessions.database_filepath == ":memory:":
@@ -52,20 +53,32 @@ class ServerSessions:
         root = Path(self._server.root_dir)
         # Held to the end: of two servers that start at a time, one takes all.
         left = {folder: lock for folder in host.servers(root) if (lock := host.inherit(folder))}
+        if not left:
+            return
+        self._taking = asyncio.create_task(self._take_all(manager, root, left))
+        done, _ = await asyncio.wait([self._taking], timeout=PATIENCE)
+        if not done:
+            self._server.log.warning(
+                "The container engine has not answered for %g s. Kernels that still run on %s come back when it does.",
+                PATIENCE,
+                root,
+            )
+
+    async def _take_all(self, manager: ContainerManager, root: Path, left: dict[Path, IO[bytes]]) -> None:
         try:
-            if left:
-                await asyncio.wait_for(self._take_over(manager, root, list(left)), PATIENCE)
-        except (TFContainerError, asyncio.TimeoutError) as error:
+            if await self._take_over(manager, root, list(left)):
+                for folder in left:
+                    shutil.rmtree(folder)
+        except TFContainerError as error:
             self._server.log.warning("Kernels that may still run on %s could not be taken over: %s", root, error)
-        else:
-            for folder in left:
-                shutil.rmtree(folder)
         finally:
             for lock in left.values():
                 lock.close()
 
-    async def _take_over(self, manager: ContainerManager, root: Path, left: list[Path]) -> None:
+    async def _take_over(self, manager: ContainerManager, root: Path, left: list[Path]) -> bool:
+        """Take over what can be; whether that was all, so that nobody needs the folders of the dead any more."""
         taken = await asyncio.to_thread(manager.take_over, root)
+        complete = True
         sessions = {row["kernel_id"]: row for folder in left for row in _written(folder / SESSIONS)}
         for kernel_id, container in taken.items():
             try:
@@ -73,9 +86,11 @@ class ServerSessions:
             except Exception:  # whatever Jupyter has against it, the kernel is to be there for the next one
                 self._server.log.exception("The kernel %s could not be taken over.", kernel_id)
                 manager.leave(container)
+                complete = False
             else:
                 name = container.environment.display_name
                 self._server.log.info("Took over the kernel %s (%s) of a server that has ended.", kernel_id, name)
+        return complete
 
     def leave(self, kernel_id: str, manager: ContainerManager) -> None:
         """Let go of a kernel and have it run on.

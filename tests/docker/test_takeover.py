@@ -228,6 +228,39 @@ def test_a_server_that_lives_keeps_its_kernels(folders: Home) -> None:
     assert folders.containers() == []
 
 
+# A server's configuration, with an engine that does not answer before a file is there.
+LATE = """
+import time
+from jupyter_tfcontainer import sessions
+from jupyter_tfcontainer.manager import ContainerManager
+
+sessions.PATIENCE, take_over = 0.2, ContainerManager.take_over
+
+def late(manager, root):
+    while not (root / "answer").exists():
+        time.sleep(0.02)
+    return take_over(manager, root)
+
+ContainerManager.take_over = late
+"""
+
+
+def test_an_engine_that_answers_late(folders: Home) -> None:
+    """The server starts without it, and has the kernels when it answers."""
+    first = Process(folders, folders.workspace)
+    kernel = first.session("one.ipynb", "new")["kernel"]["id"]
+    first.end(signal.SIGKILL)
+    Path(folders.variables()["JUPYTER_CONFIG_DIR"], "jupyter_server_config.py").write_text(LATE)
+    with server(folders) as second:
+        assert second.get("api/sessions") == second.get("api/kernels") == []
+        assert "come back when it does" in "".join(second.log)
+        (folders.workspace / "answer").touch()
+        assert until(lambda: [one["kernel"]["id"] for one in second.get("api/sessions")] == [kernel], TIMEOUT)
+        with client(folders, kernel) as one:
+            one.wait_for_ready(timeout=TIMEOUT)
+    assert folders.containers() == []
+
+
 def test_two_at_a_time(folders: Home) -> None:
     """Each kernel has one server, and its session is there."""
     first = Process(folders, folders.workspace)
