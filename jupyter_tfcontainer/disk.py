@@ -94,9 +94,9 @@ class Disk:
             the kernelspecs that there are
         """
         try:
-            users = self._manager.home_users()
+            users = self._manager.admission.home_users()
             images = [one for one in self._manager.images.list(specs, sizes=True) if one["origin"] in ORIGINS]
-            used = self._manager.used_folders()
+            used = self._manager.admission.used_folders()
         except EngineError:
             users, images, used = None, None, None
         there = specs.find_kernel_specs()
@@ -158,7 +158,7 @@ class Disk:
             raise HomeNotFound(
                 f"There is no home of an environment {name} on {platform.node()}: nothing has been kept in it yet."
             )
-        with self._manager.home_unused(name, home) as users:
+        with self._manager.admission.home_unused(name, home) as users:
             if users:
                 raise HomeInUse(
                     f"The home of {name} on {platform.node()} cannot be reset: it is in use by "
@@ -176,7 +176,7 @@ class Disk:
             with what to do
         """
         self._manager.sweep()
-        used = self._manager.used_folders()
+        used = self._manager.admission.used_folders()
         for folder in host.kept_folders(self._manager.state_dir):
             if host.is_left(folder, used):
                 self._remove(folder, f"On {platform.node()}")

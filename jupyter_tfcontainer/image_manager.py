@@ -72,7 +72,7 @@ class ImageManager:
         ImageInvalid, PolicyRefused
             with what to do
         """
-        return self._images.pull(self._manager.admit_image(reference, "This pull"), platform)
+        return self._images.pull(self._manager.admission.admit_image(reference, "This pull"), platform)
 
     def prepare(self, reference: str) -> Operation:
         """Begin to prepare an image that has no ipykernel, or join who does.
@@ -82,7 +82,7 @@ class ImageManager:
         ImageInvalid, PolicyRefused
             with what to do
         """
-        return preparing.prepare(self._images, self._manager.admit_image(reference, "This preparation"))
+        return preparing.prepare(self._images, self._manager.admission.admit_image(reference, "This preparation"))
 
     def build(
         self,
@@ -113,7 +113,7 @@ class ImageManager:
         images = self._images
         finish, reference = self._made("built", reference, environment, source, specs)
         if isinstance(source, Packages):
-            packages = replace(source, base=self._manager.admit_image(source.base, asker))
+            packages = replace(source, base=self._manager.admission.admit_image(source.base, asker))
             return building.build_packages(images, packages, reference, finish)
         try:
             text = source.read_text(encoding="utf-8")
@@ -121,7 +121,7 @@ class ImageManager:
             raise ImageInvalid(f"The Dockerfile {source} cannot be read: {error}") from error
         if self._manager.policy.allowed_images != ("*",):
             for base in building.bases(text):
-                self._manager.admit_image(base, asker)
+                self._manager.admission.admit_image(base, asker)
         return building.build_dockerfile(images, source, reference, finish)
 
     def snapshot(
@@ -167,7 +167,7 @@ class ImageManager:
         ImageNotFound, ImageArchiveFailed, PolicyRefused
             when it cannot begin
         """
-        return archives.save(self._images, self._manager.admit_image(reference, "This archive"), path)
+        return archives.save(self._images, self._manager.admission.admit_image(reference, "This archive"), path)
 
     def load(self, path: Path) -> Operation:
         """Begin to read images from a file.
@@ -179,7 +179,7 @@ class ImageManager:
         """
         if self._manager.policy.allowed_images != ("*",) and path.is_file():
             for name in archives.names(path):
-                self._manager.admit_image(name, "This archive")
+                self._manager.admission.admit_image(name, "This archive")
         return archives.load(self._images, path)
 
     def _made(
@@ -196,7 +196,9 @@ class ImageManager:
         )
         words = str((environment or {}).get("name") or what)
         slug = re.sub(r"[^\w.-]+", "-", words, flags=re.ASCII).strip("-.").lower()
-        reference = self._manager.admit_image(reference or f"tfcontainer/{how}:{slug or 'image'}", f"This {how} image")
+        reference = self._manager.admission.admit_image(
+            reference or f"tfcontainer/{how}:{slug or 'image'}", f"This {how} image"
+        )
         if "@" in reference:
             raise ImageInvalid(
                 f"{reference} is the name of an image that is there: one that is made has no digest yet."

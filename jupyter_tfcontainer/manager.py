@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,16 +25,16 @@ from . import (
     execs,
     host,
     leftovers,
-    machine,
     recording,
     store,
     takeover,
     workspace,
 )
+from .admission import Admission
 from .cards import Cards, Use
 from .containers import Folders, blame
 from .disk import Disk
-from .engine import Engine, candidates, connect, gpu, labels, sockets
+from .engine import Engine, candidates, connect, gpu, labels
 from .engine.execs import Exec
 from .environments import Environment
 from .errors import (
@@ -48,16 +48,13 @@ from .errors import (
     EnvironmentNotFound,
     KernelFailed,
     OutputNotKept,
-    PolicyRefused,
     TFContainerError,
-    WorkspaceRefused,
 )
 from .events import KernelEvents
 from .image_manager import ImageManager
-from .images import Images, check_reference
+from .images import Images
 from .leftovers import Leftover
 from .operations import Operations
-from .policy import Machine, Taken
 from .ports import PROXY_VARIABLE, Ports
 from .running import Exit, Kernel, RunningContainer, recorded
 from .settings import Settings
@@ -75,8 +72,6 @@ LAUNCH_TIMEOUT = 120.0
 WARM = 0.2
 # The same where more starts are under way, and nobody tells sooner that they are over.
 WARM_TOGETHER = 10.0
-# In which of the engine's states a container uses nothing any more.
-ENDED_STATES = ("exited", "dead", "removing")
 
 
 class ContainerManager(Settings):
@@ -89,6 +84,8 @@ class ContainerManager(Settings):
         self.threads = Threads()
         #: What takes long on images.
         self.operations = Operations(self.log)
+        #: What may run.
+        self.admission = Admission(self)
         #: What is asked of images.
         self.images = ImageManager(self)
         #: What takes room on the disk.
@@ -109,10 +106,6 @@ class ContainerManager(Settings):
         # Those whose next spare waits for the end of other starts.
         self._cold: list[RunningContainer] = []
         self.starts.listen(self._warm)
-        # Held while it is counted whether one more container may be started.
-        self._admission = threading.Lock()
-        #: What is being started, by the folder of its container.
-        self._starting: dict[str, Environment] = {}
         self._taken_over: dict[str, RunningContainer] = {}
         # Whether it has been looked for what other processes left.
         self._looked = False
@@ -189,8 +182,8 @@ class ContainerManager(Settings):
         # There is no kernel whose state could be told: whoever asked for the container waits for the answer.
         tell = KernelEvents(listener or (lambda _: None), "", environment)
         with self.starts.one():
-            workspace_ = self._workspace(root)
-            environment = self._admit(environment, workspace_)
+            workspace_ = self.admission.workspace(root)
+            environment = self.admission.admit(environment, workspace_)
             folders = host.container_folders(environment.name, self.state_dir, temporary_home=temporary_home)
             container = self._start(environment, workspace_, folders, tell, standby=standby)
             if standby:
@@ -244,8 +237,8 @@ class ContainerManager(Settings):
         asked, tell = environment, KernelEvents(self._tell, kernel_id, environment)
         try:
             with self.starts.one():
-                workspace_ = self._workspace(root)
-                environment = self._admit(environment, workspace_)
+                workspace_ = self.admission.workspace(root)
+                environment = self.admission.admit(environment, workspace_)
                 # Not in the container's own variables, which whoever may talk to the engine can read.
                 env = {**env, **store.secret_values(environment)}
                 container = self._container(environment, workspace_, previous, tell, fresh=fresh)
@@ -288,7 +281,7 @@ class ContainerManager(Settings):
         EngineError
             when no engine answers
         """
-        taken = takeover.take_over(self.engine, self._workspace(root), self._heard, self.state_dir)
+        taken = takeover.take_over(self.engine, self.admission.workspace(root), self._heard, self.state_dir)
         self._tidy()
         with self._lock:
             self._taken_over.update(taken)
@@ -365,150 +358,6 @@ class ContainerManager(Settings):
                 if environment.standby:
                     self.standbys.want(environment, root)
 
-    def _workspace(self, root: Path) -> Workspace:
-        """The workspace on a host folder.
-
-        Raises
-        ------
-        WorkspaceRefused
-            when that folder is one of Jupyter's own, or in one: what lies there decides what runs outside the container
-        """
-        folder, private = root.expanduser().resolve(), host.private_folders()
-        for one in private:
-            if one in (folder, *folder.parents):
-                raise WorkspaceRefused(
-                    f"The folder {folder} belongs to Jupyter itself (it keeps its configuration or kernels in {one}), "
-                    f"and no notebook in a container may see that. Start JupyterLab on another folder."
-                )
-        return Workspace(folder, (*private, host.PROCESSES), sockets(self.engine.facts.url))
-
-    def _machine(self, environment: Environment) -> Machine:
-        facts = self.engine.facts
-        cards = len(machine.read().cards) or None if environment.gpus == "all" else None
-        return Machine(host=facts.host, person=host.person(), rootless=facts.rootless, cpus=facts.cpus, cards=cards)
-
-    def _admit(self, environment: Environment, workspace_: Workspace) -> Environment:
-        """See whether something may run. By whatever door, it comes through here before anything is done for it.
-
-        Raises
-        ------
-        PolicyRefused, EnvironmentInvalid
-            with what to do
-        """
-        image = catalog.load().mirrored(environment.image, self.registry_prefix)
-        environment = host.locate(replace(environment, image=image), workspace_)
-        usable = host.usable_devices(environment)
-        return self.policy.admit(environment, self._machine(environment), workspace_.root, usable)
-
-    def admit_image(self, reference: str, asker: str) -> str:
-        """See whether an image may be had, and answer its name: from the mirror where there is one.
-
-        Parameters
-        ----------
-        reference
-            its name
-        asker
-            what is to be done with it, as the refusal shall call it
-
-        Raises
-        ------
-        ImageInvalid, PolicyRefused
-            with what to do
-        """
-        image = catalog.load().mirrored(check_reference(reference), self.registry_prefix)
-        asked = Environment(name="", display_name=asker, image=image)
-        self.policy.admit_image(asked, self._machine(asked))
-        return image
-
-    def review(self, environment: Environment) -> None:
-        """See whether an environment may run at all, before there is a folder for it to work in.
-
-        Raises
-        ------
-        PolicyRefused
-            with what to do
-        EngineError
-            when no engine answers: what may run is its machine's to say
-        """
-        image = catalog.load().mirrored(environment.image, self.registry_prefix)
-        environment = host.real_paths(replace(environment, image=image))
-        self.policy.admit(environment, self._machine(environment), None, host.usable_devices(environment))
-
-    @contextmanager
-    def _admitted(self, environment: Environment, folders: Folders, *, standby: bool) -> Iterator[None]:
-        """Keep a place among the containers that a person may have, while one is being started.
-
-        One that stands by makes room for one that is asked for.
-        """
-        rules = self.policy
-        with self._admission:
-            while rules.counts:
-                try:
-                    rules.admit_another(environment, self._machine(environment), self._taken())
-                    break
-                except PolicyRefused:
-                    if standby or not self.standbys.end_one():
-                        raise
-            self._starting[str(folders.state)] = environment
-        try:
-            yield
-        finally:
-            with self._admission:
-                del self._starting[str(folders.state)]
-
-    @contextmanager
-    def home_unused(self, name: str, home: Path) -> Iterator[list[str]]:
-        """Who uses the home of an environment; nothing that this process starts begins to while this lasts.
-
-        What stands by for the environment is ended first: nobody has asked for it.
-
-        Parameters
-        ----------
-        name
-            of the environment
-        home
-            the folder
-        """
-        self.standbys.forget(name)
-        with self._admission:
-            starting = ["a start that is under way" for one in self._starting.values() if one.name == name]
-            yield [*(f"container {one[:12]}" for one in self.home_users().get(home, [])), *starting]
-
-    def home_users(self) -> dict[Path, builtins.list[str]]:
-        """The containers of this user that have not ended, by their homes."""
-        users: dict[Path, builtins.list[str]] = {}
-        for one in self.engine.list(os.getuid()):
-            names = one["Labels"]
-            home = names.get(labels.HOME)
-            if not home and Path(names.get(labels.FOLDER, "")).parent in host.state_roots(self.state_dir):
-                # One that an earlier version has started does not say it.
-                home = str(host.home_folder(names.get(labels.ENVIRONMENT, "")))
-            if home and one["State"] not in ENDED_STATES:
-                users.setdefault(Path(home), []).append(one["Id"])
-        return users
-
-    def used_folders(self) -> set[Path]:
-        """The folders that containers of this user have: their own, and those that they work on."""
-        names = (labels.FOLDER, labels.WORKSPACE)
-        found = self.engine.list(os.getuid())
-        return {Path(one["Labels"][name]) for one in found for name in names if name in one["Labels"]}
-
-    def _taken(self) -> Taken:
-        """What the containers of this user have together, those included that are just being started."""
-        limits = {folder: (one.memory, one.cpus) for folder, one in self._starting.items()}
-        mine = {one.id: one.environment for one in self.running()}
-        for one in self.engine.list(os.getuid()):
-            folder = one["Labels"].get(labels.FOLDER, "")
-            if folder in limits:
-                continue
-            if known := mine.get(one["Id"]):
-                limits[folder] = known.memory, known.cpus
-            else:
-                with suppress(ContainerNotFound):  # it has just gone
-                    host_config = self.engine.inspect(one["Id"])["HostConfig"]
-                    limits[folder] = host_config["Memory"], host_config["NanoCpus"] / 1e9
-        return self.policy.taken(limits.values())
-
     def _start(
         self,
         environment: Environment,
@@ -521,7 +370,7 @@ class ContainerManager(Settings):
         tell.step("engine")
         starter = self.starter
         folders = folders or host.container_folders(environment.name, self.state_dir)
-        with self._admitted(environment, folders, standby=standby):
+        with self.admission.place(environment, folders, standby=standby):
             container = starter.start(
                 environment,
                 workspace_,
@@ -929,7 +778,7 @@ class ContainerManager(Settings):
         """
         model = self.get(container_id)
         if root:
-            self._admit_root(model)
+            self.admission.admit_root(model)
         folder = self.engine.inspect(container_id)["Config"]["Labels"][labels.FOLDER]
         cwd = recorded(Path(folder)).get("cwd")
         return execs.start(self.engine, container_id, command, cwd=cwd, tty=tty, root=root)
@@ -946,14 +795,7 @@ class ContainerManager(Settings):
         if model["state"] == "ended":
             raise ContainerEnded(f"The container does not run on {self.engine.facts.host} any more.")
         if root:
-            self._admit_root(model)
-
-    def _admit_root(self, model: dict[str, Any]) -> None:
-        # As if the container's environment asked for it.
-        asked = Environment(
-            name=model["environment"], display_name=model["display_name"], image=model["image"], user="root"
-        )
-        self.policy.admit(asked, self._machine(asked), Path(model["workspace"]))
+            self.admission.admit_root(model)
 
     def _foreign_model(self, one: dict[str, Any]) -> dict[str, Any]:
         """The model of a container that another process owns."""

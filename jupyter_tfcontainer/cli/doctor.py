@@ -264,7 +264,7 @@ def _environment(
     bad: Level = "problem" if standing["own"] else "warning"
     try:
         if manager:
-            manager.review(environment)
+            manager.admission.review(environment)
         verdict = preflight.verdict(environment, machine.read(), platform.node())
     except (GPUError, PolicyRefused) as error:
         return Finding("environment", bad, f"{name}: {error}")

@@ -279,7 +279,7 @@ def _asked(name: str, display_name: str, config: dict[str, Any], env: dict[str, 
 def _review(environment: Environment) -> None:
     """What the policy would refuse at each start is not made; where no engine answers, a start tells."""
     with suppress(EngineError):
-        ContainerManager.instance().review(environment)
+        ContainerManager.instance().admission.review(environment)
 
 
 def _fields(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _container(manager: ContainerManager, text: str, *, root: bool, fresh: bool)
         return
     if root:
         # Before anything is pulled for it.
-        manager.review(replace(environment, user="root"))
+        manager.admission.review(replace(environment, user="root"))
     container = manager.start(environment, Path.cwd(), listener=_Progress(), standby=False, temporary_home=fresh)
     try:
         yield container.id

@@ -163,7 +163,7 @@ class DraftsHandler(_Handler):
 
     def _refusal(self, environment: Environment) -> str | None:
         try:
-            self.manager.review(environment)
+            self.manager.admission.review(environment)
         except EngineError:
             return None  # that there is no engine is said elsewhere
         except TFContainerError as error:

@@ -331,7 +331,7 @@ def test_containers_of_other_processes_count_with_their_limits(alone: None, home
     with kernel("tf"):
         own, other = ContainerManager.instance(), ContainerManager()
         try:
-            known, asked = own._taken(), other._taken()
+            known, asked = own.admission._taken(), other.admission._taken()
         finally:
             other.close()
         assert asked == known == Taken(containers=1, memory=96 * 1024**2, cpus=0.25)
