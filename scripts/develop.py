@@ -70,11 +70,11 @@ LINTERS = {
     "codespell": ("codespell",),
     "front end: lint": ("jlpm", "lint:check"),
 }
-# They have engines of their own, and so can run beside the rest: a third of the time.
-ENGINES = "tests/docker/test_engines.py"
+# They mostly wait, for engines of their own above all, and so can run beside the rest: a third of the time.
+PATIENT = ("tests/docker/test_engines.py", "tests/docker/test_faults.py")
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
-    "pytest": ("pytest", "tests", f"--ignore={ENGINES}"),
+    "pytest": ("pytest", "tests", *(f"--ignore={one}" for one in PATIENT)),
     # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
     "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
 }
@@ -252,7 +252,7 @@ def test() -> int:
         # Tests begin where a person does; `make lab` adds it again.
         shutil.rmtree(CPU_CARD, ignore_errors=True)
         check(LINTERS)
-        with beside("pytest", ENGINES, "-p", "no:cacheprovider"):
+        with beside("pytest", *PATIENT, "-p", "no:cacheprovider"):
             check(TESTS)
     finally:
         if started:
