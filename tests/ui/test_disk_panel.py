@@ -42,6 +42,14 @@ def kept(home: Home, name: str) -> Path:
     return home.data / "tfcontainer" / "homes" / name
 
 
+def test_each_section_has_its_share(panel: Panel) -> None:
+    """Though one is folded at first."""
+    names = ("machine", "environments", "running", "images")
+    heights = [panel.lab.box(f'[data-section="{name}"]')["height"] for name in names]
+    assert [round(height / sum(heights), 1) for height in heights] == [0.2, 0.3, 0.3, 0.2]
+    expect(panel.section("disk")).to_be_hidden()
+
+
 def test_a_kernel_without_the_persons_packages(panel: Panel) -> None:
     """It starts in an empty home, which goes with it."""
     lab = panel.lab

@@ -153,6 +153,8 @@ def test_the_limit_is_told_and_nothing_is_left(
     expect(told).to_be_visible()
     panel.lab.picture(pictures(pytestconfig) / "journey-memory.png")
     expect(panel.lab.enter("print('again')")).to_have_text("again\n")
+    # While the kernel comes back, that has a row of its own.
+    expect(panel.running(CPU)).to_have_count(1)
     expect(panel.running(CPU)).to_contain_text("Running")
     panel.press(f"Stop {CPU}")
     panel.lab.accept(f"Stop {CPU}?")

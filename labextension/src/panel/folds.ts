@@ -29,6 +29,8 @@ export async function rememberFolds(
       content.collapse(index);
     }
   });
+  // A panel that nobody has seen has no height, of which Lumino makes other shares when it folds something.
+  panel.shareHeight();
   content.expansionToggled.connect(() => {
     const now = content.widgets.filter(each => each.isHidden);
     void state?.save(

@@ -47,7 +47,6 @@ export class ContainersPanel extends SidePanel {
       disk: this._addSection('disk', trans.__('Disk'))
     };
     if (this.content instanceof AccordionPanel) {
-      this.content.setRelativeSizes(Object.values(SECTIONS));
       this.content.expansionToggled.connect((content, index) => {
         const { disk } = this._sections;
         const small = (content.relativeSizes()[index] ?? 0) < UNFOLDED.disk / 2;
@@ -55,6 +54,14 @@ export class ContainersPanel extends SidePanel {
           content.setRelativeSizes(Object.values(UNFOLDED));
         }
       });
+    }
+    this.shareHeight();
+  }
+
+  /** Give each section its share of the height; one that is folded takes none. */
+  shareHeight(): void {
+    if (this.content instanceof AccordionPanel) {
+      this.content.setRelativeSizes(Object.values(SECTIONS));
     }
   }
 
