@@ -157,13 +157,21 @@ async def fill_engine_disk(scene: Scene) -> None:
 
 async def _fill(scene: Scene, disk: Path) -> None:
     ballast = disk / "ballast"
-    size = shutil.disk_usage(disk).free - NEXT_TO_NOTHING
-    filling = await asyncio.create_subprocess_exec("fallocate", "-l", str(size), ballast)
-    assert await filling.wait() == 0
+
+    def fill() -> bool:
+        size = shutil.disk_usage(disk).free - NEXT_TO_NOTHING
+        with ballast.open("wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, max(1, size))
+            except OSError:  # a kernel that starts has just taken some of that
+                return False
+        return True
+
     try:
+        assert await scene.until(fill), "the disk does not get full"
         await scene.use()
     finally:
-        ballast.unlink()
+        ballast.unlink(missing_ok=True)
 
 
 # The engine.
