@@ -158,6 +158,9 @@ async def test_keys_and_tokens_are_in_nothing_that_others_read(
         # Jupyter restarts it.
         await events.heard(lambda messages: [one.get("state") for one in messages].count("running") == 2, 3 * TIMEOUT)
         assert "dead" in [one.get("state") for one in events.messages]
+        # Its restart is over, too: Jupyter complains when it is stopped in the middle of one.
+        async with server.page(kernel_id) as page:
+            assert await page.value("print(6 * 7)") == "42"
     text = json.dumps([told, commands, events.messages]) + "".join(map(_message, caplog.records))
     assert "kernel.py" in text
     secrets = {"key": key, "token": server.app.identity_provider.token, "secret": SECRET}
