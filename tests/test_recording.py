@@ -91,7 +91,8 @@ def test_it_goes_with_its_kernel(supervisor: Local, owner: Owner) -> None:
     assert second.pid != first.pid
     second.kill()
     assert until(lambda: not recorders(supervisor), TIMEOUT)
-    with pytest.raises(ContainerError, match="no recorder is beside this kernel"):
+    # The supervisor may not have heard of its end yet.
+    with pytest.raises(ContainerError, match=r"no recorder is beside this kernel|the recorder has ended"):
         recording(owner).read()
     supervisor.started(owner)
     supervisor.spare()
