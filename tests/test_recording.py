@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -38,7 +39,12 @@ def recording(owner: Owner, since: str | None = None) -> Recording:
 
 def recorders(supervisor: Local) -> list[psutil.Process]:
     """Those that run."""
-    return [one for one in supervisor.process.children() if any(part.endswith("recorder.py") for part in one.cmdline())]
+    found = []
+    for one in supervisor.process.children():
+        with suppress(psutil.Error):  # it has just ended
+            if any(part.endswith("recorder.py") for part in one.cmdline()):
+                found.append(one)
+    return found
 
 
 def recorded(supervisor: Local) -> psutil.Process:

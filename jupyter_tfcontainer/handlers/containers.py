@@ -137,6 +137,8 @@ class ContainerLogsHandler(TFContainerAPIHandler):
 class ContainerOutputHandler(TFContainerAPIHandler):
     """What the kernel in one container has said of late."""
 
+    _track_activity = False
+
     @web.authenticated
     @authorized
     async def get(self, container_id: str) -> None:
