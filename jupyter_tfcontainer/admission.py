@@ -97,6 +97,16 @@ class Admission:
         self._manager.policy.admit_image(asked, self._machine(asked))
         return image
 
+    def admit_ports(self, environment: Environment) -> None:
+        """See whether programs in a container of an environment may be reached at their ports.
+
+        Raises
+        ------
+        PolicyRefused
+            with what to do
+        """
+        self._manager.policy.admit_ports(environment, self._machine(environment))
+
     def review(self, environment: Environment) -> None:
         """See whether an environment may run at all, before there is a folder for it to work in.
 

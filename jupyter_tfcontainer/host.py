@@ -26,13 +26,12 @@ from .workspace import NOTEBOOKS, Workspace
 
 # A Unix socket's path has 108 bytes with its end (unix(7), sun_path).
 SOCKET_PATH_LIMIT = 107
-# What is in one before its lock, and seconds that making it takes at most.
-UNFINISHED, MAKING_SECONDS = {"run", "bin", "lock.new"}, 600
 LONGEST_SOCKET = "control.sock"
 # From there links lead into the folders of any process of the person, whatever is mounted (proc(5)).
 PROCESSES = Path("/proc")
-# Names of containers' folders.
+# Names of containers' folders, what is in one before its lock, and seconds that making it takes at most.
 NUMBER = r"[0-9a-f]{8}"
+UNFINISHED, MAKING_SECONDS = {"run", "bin", "lock.new"}, 600
 # Where homes are that are being removed.
 REMOVED = "removed"
 
@@ -109,7 +108,7 @@ def kept_folders(state_dir: str) -> list[Path]:
     return [one for place in places for one in _folders(place)]
 
 
-def is_left(folder: Path, used: set[Path]) -> bool:
+def is_left(folder: Path, used: Collection[Path]) -> bool:
     """Whether nobody needs one of those folders any more.
 
     Parameters
@@ -126,7 +125,7 @@ def is_left(folder: Path, used: set[Path]) -> bool:
         needed = any(folder.name.startswith(f"{_digest(one)}-") for one in used)
     else:
         needed = folder in used
-    return not needed and abandoned(folder)
+    return not needed and _is_ownerless(folder)
 
 
 def _folders(place: Path) -> list[Path]:
@@ -388,12 +387,16 @@ def abandoned_folders(used: Collection[Path], state_dir: str) -> Iterator[Path]:
         as configured
     """
     for root in state_roots(state_dir):
-        for folder in sorted(root.glob("*")):
-            if folder in used:
-                continue
-            with suppress(FileNotFoundError, NotADirectoryError):  # it has just gone, or is none of ours
-                if abandoned(folder) if (folder / "lock").exists() else _is_unfinished(folder):
-                    yield folder
+        for folder in _folders(root):
+            if is_left(folder, used):
+                yield folder
+
+
+def _is_ownerless(folder: Path) -> bool:
+    """Whether no living process has a folder, or makes it."""
+    with suppress(FileNotFoundError):  # it has just gone
+        return abandoned(folder) if (folder / "lock").exists() else _is_unfinished(folder)
+    return False
 
 
 def _is_unfinished(folder: Path) -> bool:

@@ -8,9 +8,8 @@ import signal
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from . import host, workspace
+from . import workspace
 from .errors import TensorBoardFailed, TFContainerError
-from .policy import Machine
 from .running import Program, RunningContainer, recorded
 from .starter import LOG_LINES, last_lines
 from .supervisor.client import PROGRAM_ENDED, Message
@@ -159,8 +158,7 @@ class Ports:
     def _admitted(self, container_id: str) -> RunningContainer:
         """A container whose programs the policy lets people reach."""
         container = self._manager.own(container_id)
-        machine = Machine(host=self._manager.engine.facts.host, person=host.person())
-        self._manager.policy.admit_ports(container.environment, machine)
+        self._manager.admission.admit_ports(container.environment)
         return container
 
     def _last_log(self, container: RunningContainer, program: Program | None) -> str:

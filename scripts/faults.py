@@ -6,38 +6,20 @@ python3 scripts/faults.py soak     kernels are started and stopped, again and ag
 
 from __future__ import annotations
 
-import os
-import subprocess
-
-import engine
-from develop import BIN, building_images, environment, install, make_venv
-from steps import ROOT, StepError, main, need
+from modules import run_module
+from steps import StepError, main
 
 PROGRAMS = {"gcc": "gcc libc6-dev", "ip": "iproute2"}
 IMAGES = ("modern",)
-
-
 # The modules, by the words that ask for them.
 MODULES = {"faults": "faults", "soak": "faults.soak"}
 
 
 def faults(arguments: list[str]) -> int:
-    """Do what is asked for, and leave no engine behind that was not there."""
+    """Do what is asked for."""
     if not arguments or arguments[0] not in MODULES:
         raise StepError(f"Say which: {', '.join(MODULES)}.")
-    started = engine.start()
-    try:
-        need(PROGRAMS)
-        make_venv()
-        with building_images(*IMAGES):
-            install()
-        # They start servers and homes as the tests and the benchmark do.
-        variables = {**environment(), "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-        command = [str(BIN / "python"), "-m", MODULES[arguments[0]], *arguments[1:]]
-        return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
-    finally:
-        if started:
-            engine.stop()
+    return run_module(MODULES[arguments[0]], arguments[1:], programs=PROGRAMS, images=IMAGES, extra="test")
 
 
 if __name__ == "__main__":

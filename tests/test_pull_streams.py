@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from junk import JUNK, SAME
 from kernels import TIMEOUT
 
 from jupyter_tfcontainer.engine import pulls
@@ -22,15 +23,6 @@ from jupyter_tfcontainer.engine.images import EngineImages
 from jupyter_tfcontainer.engine.pulls import Progress
 from jupyter_tfcontainer.errors import ImageError
 
-SAME = settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-JUNK = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=5), SCALARS, max_size=3)
 STATUSES = [
     *("Pulling fs layer", "Waiting", "Downloading", "Verifying Checksum", "Download complete", "Extracting"),
     *("Pull complete", "Already exists", "Retrying in 5 seconds", "Pulling from x"),

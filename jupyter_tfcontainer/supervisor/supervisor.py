@@ -307,6 +307,17 @@ class Child(object):
                 os._exit(127)
         theirs.close()
 
+    def said(self):
+        """The messages that have come; None at the end, and where what comes is not our protocol."""
+        try:
+            messages = self.channel.receive()
+        except ValueError:
+            messages = None
+        if messages is None:
+            self.channel.close()
+            self.channel = None
+        return messages
+
     def kill(self, signum):
         try:
             os.killpg(self.pid, signum)
@@ -853,25 +864,12 @@ class Supervisor(object):
             self.warm()
 
     def hear_program(self, one):
-        try:
-            messages = one.channel.receive()
-        except ValueError:
-            messages = None  # not our protocol
-        if messages is None:
-            one.channel.close()
-            one.channel = None
-            return
-        for message in messages:
+        for message in one.said() or []:
             self.push(dict(message, program=one.number))
 
     def hear_recorder(self, one):
-        try:
-            messages = one.channel.receive()
-        except ValueError:
-            messages = None  # not our protocol
+        messages = one.said()
         if messages is None:
-            one.channel.close()
-            one.channel = None
             messages = [{"id": number, "error": "the recorder has ended"} for number in one.asked]
         for message in messages:
             client, number = one.asked.pop(message.get("id"), (None, None))

@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 from homes import LEGACY, MODERN, processes, temporary_home
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from junk import JUNK, SAME
 from jupyter_client.manager import KernelManager
 from kernels import TIMEOUT, connected, value
 
@@ -25,16 +26,7 @@ from jupyter_tfcontainer.provisioner import TFContainerProvisioner
 from jupyter_tfcontainer.running import RunningContainer
 from jupyter_tfcontainer.supervisor.client import Message, SupervisorClient
 
-SAME = settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
 MEGABYTE = 2**20
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-JUNK = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=5), SCALARS, max_size=3)
 # What is asked; a stop is what it says.
 OPS = ("own", "descriptors", "launch", "warm", "expect", "signal", "list", "ports", "dial", "run", "dance")
 FIELDS: dict[str, st.SearchStrategy[Any]] = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from labs import ROOT
+from labs import ROOT, Lab
 from pages import LabPage
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
 AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 # What axe-core complains of in our own nodes: of each rule, its name, and the nodes.
@@ -74,6 +75,15 @@ class Panel:
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
         return self.page.evaluate(LOOK, selector)
+
+
+@contextmanager
+def opened(browser: Browser, server: Lab) -> Iterator[Panel]:
+    """The side panel in a page of its own."""
+    with LabPage(browser, server) as page:
+        panel = Panel(page)
+        panel.open()
+        yield panel
 
 
 def watch_bytes(panel: Panel) -> Callable[[], list[int]]:

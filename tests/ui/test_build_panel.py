@@ -13,8 +13,8 @@ from conftest import pictures
 from homes import MODERN, Home, engine_client, temporary_home
 from kernels import until
 from labs import lab
-from pages import KERNEL, LabPage
-from panels import Panel
+from pages import KERNEL
+from panels import Panel, opened
 from playwright.sync_api import Browser, Locator, expect
 
 NAME = f"tfcontainer/test-build-panel-{registries.TOKEN}"
@@ -43,9 +43,7 @@ def home(client: docker.APIClient) -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with lab(home) as server, LabPage(browser, server) as page:
-        panel = Panel(page)
-        panel.open()
+    with lab(home) as server, opened(browser, server) as panel:
         yield panel
 
 

@@ -10,8 +10,7 @@ import pytest
 from conftest import pictures
 from homes import MODERN, Home, temporary_home
 from labs import lab
-from pages import LabPage
-from panels import Panel
+from panels import Panel, opened
 from playwright.sync_api import Browser, expect
 
 MEGABYTE = 10**6
@@ -31,9 +30,7 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with lab(home) as server, LabPage(browser, server) as page:
-        panel = Panel(page)
-        panel.open()
+    with lab(home) as server, opened(browser, server) as panel:
         yield panel
 
 

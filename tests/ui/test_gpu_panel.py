@@ -11,8 +11,7 @@ from conftest import pictures
 from homes import MODERN, Home, processes, temporary_home
 from labs import lab
 from nvml_standin import GTX_1080, K80, StandIn, build
-from pages import LabPage
-from panels import Panel
+from panels import Panel, opened
 from playwright.sync_api import Browser, Locator, expect
 
 GIB = 2**30
@@ -42,9 +41,7 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def panel(home: Home, nvml: StandIn, browser: Browser) -> Iterator[Panel]:
-    with lab(home, variables=nvml.variables) as server, LabPage(browser, server) as page:
-        panel = Panel(page)
-        panel.open()
+    with lab(home, variables=nvml.variables) as server, opened(browser, server) as panel:
         yield panel
 
 

@@ -12,8 +12,7 @@ import registries
 from conftest import pictures
 from homes import engine_client, temporary_home
 from labs import lab
-from pages import LabPage
-from panels import Panel
+from panels import Panel, opened
 from playwright.sync_api import Browser, expect
 from registries import Slow
 
@@ -52,9 +51,7 @@ def line(client: docker.APIClient) -> Iterator[Slow]:
 def panel(line: Slow, browser: Browser) -> Iterator[Panel]:
     with temporary_home() as home:
         home.add("far", f"{line.name}/test/far:1")
-        with lab(home) as server, LabPage(browser, server) as page:
-            panel = Panel(page)
-            panel.open()
+        with lab(home) as server, opened(browser, server) as panel:
             yield panel
 
 

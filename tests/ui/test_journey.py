@@ -14,8 +14,8 @@ from engines import PrivateEngine, private_engine
 from homes import Home, temporary_home
 from kernels import until
 from labs import lab
-from pages import EXAMPLE, KERNEL, LabPage
-from panels import Panel, watch_bytes
+from pages import EXAMPLE, KERNEL
+from panels import Panel, opened, watch_bytes
 from playwright.sync_api import Browser, expect
 from programs import SCALAR, forgive, shows, tab
 from registries import Registry, Slow
@@ -52,11 +52,9 @@ def home(mirror: Slow) -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def panel(engine: PrivateEngine, home: Home, browser: Browser) -> Iterator[Panel]:
-    with lab(home, engine_url=engine.url) as server, LabPage(browser, server) as page:
-        panel = Panel(page)
-        panel.open()
+    with lab(home, engine_url=engine.url) as server, opened(browser, server) as panel:
         yield panel
-        forgive(page)
+        forgive(panel.lab)
 
 
 def wheel(folder: Path) -> None:

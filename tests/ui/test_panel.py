@@ -14,7 +14,7 @@ from homes import LEGACY, MODERN, Home, temporary_home
 from kernels import until
 from labs import lab
 from pages import KERNEL, LabPage
-from panels import Panel
+from panels import Panel, opened
 from playwright.sync_api import Browser, expect
 
 # It is on no machine that tests run on: ours stands in for it.
@@ -57,9 +57,7 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture(scope="module")
 def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with lab(home) as server, LabPage(browser, server) as page:
-        panel = Panel(page)
-        panel.open()
+    with lab(home) as server, opened(browser, server) as panel:
         yield panel
 
 

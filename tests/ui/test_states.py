@@ -21,7 +21,7 @@ from engines import PrivateEngine, private_engine
 from homes import MODERN, Home, temporary_home
 from labs import lab
 from pages import LabPage
-from panels import Panel
+from panels import Panel, opened
 from playwright.sync_api import Browser, expect
 
 THEMES = ["JupyterLab Dark", "JupyterLab Light"]
@@ -64,9 +64,7 @@ def panel(engine: PrivateEngine, home: Home, browser: Browser) -> Iterator[Panel
     authorizer = f"--ServerApp.authorizer_class={guards.__name__}.{guards.Reader.__name__}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-        with lab(home, authorizer, engine_url=engine.url) as server, LabPage(browser, server) as page:
-            panel = Panel(page)
-            panel.open()
+        with lab(home, authorizer, engine_url=engine.url) as server, opened(browser, server) as panel:
             yield panel
 
 

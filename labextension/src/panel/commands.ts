@@ -1,11 +1,4 @@
-import {
-  Clipboard,
-  Dialog,
-  InputDialog,
-  Notification,
-  showDialog,
-  showErrorMessage
-} from '@jupyterlab/apputils';
+import { Clipboard, InputDialog, Notification } from '@jupyterlab/apputils';
 import type { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { KernelAPI, type ServiceManager } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -21,6 +14,7 @@ import type {
   IOperation,
   RestAPI
 } from '../restapi';
+import { attempt, confirm } from './asking';
 import { copyName, download } from './documents';
 import { CommandIDs } from './ids';
 import type { PanelModel } from './model';
@@ -160,7 +154,7 @@ export class PanelCommands {
       label: trans.__('Delete…'),
       failure: trans.__('The environment could not be deleted'),
       work: async ({ name, display_name }) => {
-        const sure = await this._ask(
+        const sure = await confirm(
           trans.__('Delete %1?', display_name),
           trans.__(
             'Its card leaves the launcher. What is installed in its home stays on the disk, and so does its image.'
@@ -190,7 +184,7 @@ export class PanelCommands {
       isEnabled: ours,
       work: async container => {
         const { id, kernel, display_name } = container;
-        const sure = await this._ask(
+        const sure = await confirm(
           trans.__('Restart the kernel of %1?', this._title(container) || display_name),
           trans.__('All variables are lost. What was installed in the container stays.'),
           trans.__('Restart')
@@ -208,7 +202,7 @@ export class PanelCommands {
       isEnabled: ours,
       work: async container => {
         const { id, display_name } = container;
-        const sure = await this._ask(
+        const sure = await confirm(
           trans.__('Restart %1 in a fresh container?', this._title(container) || display_name),
           trans.__(
             'All variables are lost, and so is what was changed in the container outside of the workspace and the home.'
@@ -292,7 +286,7 @@ export class PanelCommands {
       work: async container => {
         const { id, display_name, kernel, state } = container;
         const title = this._title(container);
-        const sure = await this._ask(
+        const sure = await confirm(
           trans.__('Stop %1?', display_name),
           title
             ? trans.__('The kernel of %1 ends, and its container is removed.', title)
@@ -342,7 +336,7 @@ export class PanelCommands {
       isEnabled: ({ used_by }) => used_by.containers.length === 0,
       work: async ({ id, references, used_by }) => {
         const names = used_by.environments;
-        const sure = await this._ask(
+        const sure = await confirm(
           trans.__('Remove %1?', references[0] ?? id.slice(0, 19)),
           names.length > 0
             ? trans.__('It is pulled again at the next start of %1.', names.join(', '))
@@ -388,11 +382,7 @@ export class PanelCommands {
           okLabel: trans.__('Pull')
         });
         if (value?.trim()) {
-          try {
-            await api.pull(value.trim());
-          } catch (error) {
-            await showErrorMessage(failure, error as Error);
-          }
+          await attempt(failure, () => api.pull(value.trim()));
         }
       }
     });
@@ -420,15 +410,6 @@ export class PanelCommands {
   private _title(container: IContainer): string {
     const session = this._options.model.session(container);
     return session?.name ?? session?.path ?? '';
-  }
-
-  private async _ask(title: string, body: string, label: string): Promise<boolean> {
-    const { button } = await showDialog({
-      title,
-      body,
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })]
-    });
-    return button.accept;
   }
 
   private _environment(id: string, action: IAction<AnyEnvironment>): void {
@@ -470,13 +451,8 @@ export class PanelCommands {
       },
       execute: async args => {
         const on = find(args);
-        if (on === undefined) {
-          return;
-        }
-        try {
-          await action.work(on);
-        } catch (error) {
-          await showErrorMessage(action.failure, error as Error);
+        if (on !== undefined) {
+          await attempt(action.failure, () => action.work(on));
         }
       }
     });

@@ -1,10 +1,10 @@
-import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { refreshIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 
 import { bytes } from '../format';
 import type { RestAPI } from '../restapi';
+import { attempt, confirm } from './asking';
 import type { DiskModel } from './diskmodel';
 import { DiskCommandIDs } from './ids';
 import type { PanelModel } from './model';
@@ -39,7 +39,7 @@ export function addDiskCommands(options: IDiskCommandOptions): void {
     execute: async ({ environment }) => {
       const name = environment as string;
       const title = model.environments?.find(each => each.name === name)?.display_name ?? name;
-      const sure = await ask(
+      const sure = await confirm(
         trans.__('Reset the home of %1?', title),
         trans.__(
           'All that is in it is lost: what you have installed with pip, the history, the compute cache. The environment, its image and the workspace stay. Its kernels must be shut down.'
@@ -56,7 +56,7 @@ export function addDiskCommands(options: IDiskCommandOptions): void {
     label: trans.__('Remove What Was Left Behind…'),
     describedBy: { args: { type: 'object', properties: {} } },
     execute: async () => {
-      const sure = await ask(
+      const sure = await confirm(
         trans.__('Remove what was left behind?'),
         trans.__(
           'Containers and servers that ended without a chance to clean up have left %1 in folders of ours. Nothing uses them.',
@@ -70,21 +70,4 @@ export function addDiskCommands(options: IDiskCommandOptions): void {
       }
     }
   });
-}
-
-async function ask(title: string, body: string, label: string): Promise<boolean> {
-  const { button } = await showDialog({
-    title,
-    body,
-    buttons: [Dialog.cancelButton(), Dialog.warnButton({ label })]
-  });
-  return button.accept;
-}
-
-async function attempt(failure: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    await showErrorMessage(failure, error as Error);
-  }
 }

@@ -1,10 +1,10 @@
-import { showErrorMessage } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { ImageDialogs } from '../making/dialog';
 import type { IEngineImage, RestAPI } from '../restapi';
+import { attempt } from './asking';
 import { ImageCommandIDs } from './ids';
 import type { PanelModel } from './model';
 
@@ -110,12 +110,4 @@ export function addImageCommands(options: IImageCommandOptions): void {
     execute: ({ operation }) =>
       attempt(trans.__('The log could not be read'), () => showLog(operation as string))
   });
-}
-
-async function attempt(failure: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    await showErrorMessage(failure, error as Error);
-  }
 }
