@@ -507,7 +507,8 @@ class Supervisor(object):
             channels = [one.channel for one in self.children() if one.channel]
             # Who does not listen is not listened to: what waits for them has an end.
             clients = [one for one in self.clients if not one.outgoing]
-            readers = [self.wake_read, self.listener] + clients + channels
+            # Children first: what a spare has said of its imports counts for the launch that comes beside it.
+            readers = [self.wake_read, self.listener] + channels + clients
             writers = [one for one in self.clients + channels if one.outgoing] + self.dials
             try:
                 readable, writable, _ = select.select(readers, writers, [], self.patience())
