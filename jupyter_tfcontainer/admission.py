@@ -159,7 +159,9 @@ class Admission:
         self._manager.standbys.forget(name)
         with self._lock:
             starting = ["a start that is under way" for one in self._starting.values() if one.name == name]
-            yield [*(f"container {one[:12]}" for one in self.home_users().get(home, [])), *starting]
+            notebooks = {one["id"]: one["notebook"] for one in self._manager.list()}
+            users = self.home_users().get(home, [])
+            yield [*(notebooks.get(one) or f"container {one[:12]}" for one in users), *starting]
 
     def home_users(self) -> dict[Path, list[str]]:
         """The containers of this user that have not ended, by their homes."""

@@ -699,9 +699,9 @@ class ContainerManager(Settings):
             recorded = recorder.read()
         except ContainerError as error:
             raise OutputNotKept(
-                f"What the kernel of {container.environment.display_name} has said is not kept on "
-                f"{self.engine.facts.host}. Set c.ContainerManager.record_memory in jupyter_tfcontainer_config.py to a "
-                f"number of bytes, if it is 0, and restart the kernel. ({error})"
+                f"What the kernel of {container.environment.display_name} has said is not to be had on "
+                f"{self.engine.facts.host}: it is recorded from some seconds after the kernel's start on, unless "
+                f"c.ContainerManager.record_memory in jupyter_tfcontainer_config.py is 0. Try again in a moment. ({error})"
             ) from error
         return {"output": recording.text(recorded), "complete": not recorder.gap}
 

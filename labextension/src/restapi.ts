@@ -104,8 +104,8 @@ export class RestAPI {
   }
 
   /** What the kernel in a container has said of late. */
-  async output(id: string): Promise<string> {
-    return (await this._ask<{ output: string }>(`containers/${id}/output`)).output;
+  output(id: string): Promise<IOutput> {
+    return this._ask(`containers/${id}/output`);
   }
 
   /** Open one of Jupyter's terminals in a container; its name comes back. */
@@ -436,6 +436,13 @@ export interface IEngineImage {
   inside: { python: string | null; ipykernel: string | null; tensorflow: string | null } | null;
   /** Whether nothing uses it. */
   freeable: boolean;
+}
+
+/** What a kernel has said. */
+export interface IOutput {
+  output: string;
+  /** Whether nothing of it had to make room for what came later. */
+  complete: boolean;
 }
 
 export interface IHome {

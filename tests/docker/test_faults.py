@@ -104,7 +104,7 @@ def test_start_whose_engine_falls_silent(
     assert until(lambda: any(one["State"] == "running" for one in home.containers()), TIMEOUT)
     with frozen(engine), pytest.raises(EngineSilent, match=f"has not answered for {PATIENCE} s"):
         start.result(3 * TIMEOUT)
-    assert len(home.containers()) == 1
+    # Whether the engine, once it is back, does what it was asked to do before nobody listened any more, is up to it.
     manager.close()
     assert home.leftovers() == []
 

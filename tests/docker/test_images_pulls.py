@@ -166,7 +166,8 @@ async def test_events_are_few(server: Server, line: Slow, big: str) -> None:
     ContainerManager.instance().operations.listen(lambda model: told.append((time.monotonic(), model)))
     async with server.events() as socket:
         operation = await begin(server, source="pull", reference=f"{line.name}/test/big:1")
-        assert len(await ended(socket, operation["id"])) == len(told)
+        heard = await ended(socket, operation["id"])
+    assert await asyncio.to_thread(until, lambda: len(told) == len(heard), TIMEOUT)
     assert (told[0][1]["state"], told[0][1]["progress"]) == ("running", None)
     whole = [number for number, (_, model) in enumerate(told) if (model["progress"] or {}).get("phase") == "extracting"]
     moments = [moment for moment, _ in told[:-1]]

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import docker
 import pytest
+from engines import private_engine
 from homes import MODERN, Home, engine_client
 from kernels import kernel, until, value
 
@@ -22,7 +22,8 @@ from jupyter_tfcontainer.manager import ContainerManager
 
 PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 SECONDS = 60
-# A program that kills itself when a start of its own has come to a step; the last is that the lock is there.
+# A program that kills itself when a start of its own has come to a step, the first of which is that the lock is there.
+# What others have left stays, which a start removes that has the time for it.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -36,6 +37,7 @@ def end(*_):
 image, step = sys.argv[1:]
 if step == "lock":
     host.hold = end
+ContainerManager.sweep = lambda self: None
 manager = ContainerManager.instance()
 manager.listen(lambda event: end() if event.get("step") == step else None)
 manager.launch(
@@ -44,6 +46,22 @@ manager.launch(
 )
 """
 STEPS = ("lock", "create", "boot", "launch")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[str]:
+    """The address of an engine on which no other program of this user removes what it finds."""
+    with private_engine() as engine:
+        engine.start()
+        engine.load(MODERN)
+        yield engine.url
+
+
+@pytest.fixture
+def home(engine: str, monkeypatch: pytest.MonkeyPatch, home: Home) -> Home:
+    """As in other tests, but on that engine."""
+    monkeypatch.setenv("DOCKER_HOST", engine)
+    return home
 
 
 def killed(home: Home, step: str) -> None:
@@ -73,8 +91,7 @@ def doctor(*options: str) -> tuple[str, str]:
 def test_doctor_finds_and_removes_what_killed_starts_left(home: Home) -> None:
     """There is no environment whose start might do that."""
     assert doctor()[0] == "ok"
-    # The first comes so far that it looks for what those before it left.
-    for step in reversed(STEPS):
+    for step in STEPS:
         killed(home, step)
     folders = {path.name for path in (home.data / "tfcontainer" / "c").iterdir()}
     containers = home.containers()
@@ -113,7 +130,7 @@ def test_the_folder_of_a_start_under_way_is_none(home: Home) -> None:
 
 
 @pytest.fixture
-def trial() -> Iterator[tuple[str, str]]:
+def trial(home: Home) -> Iterator[tuple[str, str]]:
     """What a trial leaves whose program is killed: a container, and the image with nothing in it."""
     with closing(engine_client()) as engine:
         marks = {labels.TRIAL: str(os.getuid())}
@@ -142,7 +159,7 @@ def test_old_workshops(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container in which an image was to be made, and that was never started, has no label but a name."""
     monkeypatch.setattr(client, "TRIAL_SECONDS", -5)
     engine = ContainerManager.instance().engine
-    with closing(docker.APIClient()) as api:
+    with closing(engine_client()) as api:
         container = api.create_container(MODERN, "true", name=f"{images.HELD}{os.getuid()}-{home.root.name}")["Id"]
         assert container in engine.old_trials(os.getuid())
         api.remove_container(container)

@@ -103,6 +103,10 @@ class Process:
         model = {"path": path, "name": Path(path).name, "type": "notebook", "kernel": {"name": environment}}
         return self.ask("POST", "api/sessions", model)
 
+    def waits(self) -> bool:
+        """Whether it has nothing to do at the moment."""
+        return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
     def end(self, number: int) -> None:
         """End it by a signal."""
         self._process.send_signal(number)

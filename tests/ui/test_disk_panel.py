@@ -74,7 +74,7 @@ def test_the_disk(panel: Panel, home: Home, pytestconfig: pytest.Config) -> None
     title = panel.node.locator(".jp-AccordionPanel-title", has_text="Disk")
     expect(title).to_have_attribute("aria-expanded", "false")
     title.press("Enter")
-    measure = disk.get_by_role("button", name="Measure what takes room on the disk")
+    measure = disk.get_by_role("button", name="Measure what takes room")
     measure.focus()
     page.keyboard.press("Enter")
     mine, gone = (disk.locator(f'[data-disk="home-{name}"]') for name in ("disked", "gone"))
@@ -106,7 +106,7 @@ def test_the_disk(panel: Panel, home: Home, pytestconfig: pytest.Config) -> None
     # While its kernel runs it is kept.
     panel.more("DISKED", "Reset Home…")
     panel.lab.accept("Reset the home of DISKED?")
-    expect(panel.lab.dialog).to_contain_text("Shut down the kernels of disked first.")
+    expect(panel.lab.dialog).to_contain_text("ws/Untitled1.ipynb. Shut down the kernels of disked first.")
     panel.lab.dialog.get_by_role("button", name="Close").click()
     assert (kept(home, "disked") / "package").exists()
     panel.lab.shut_down()

@@ -30,7 +30,7 @@ export function Disk(props: IDiskProps): React.JSX.Element {
               type="button"
               onClick={() => void commands.execute(DiskCommandIDs.measure)}
             >
-              {trans.__('Measure what takes room on the disk')}
+              {trans.__('Measure what takes room')}
             </button>
           )}
         </p>

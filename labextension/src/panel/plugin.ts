@@ -174,7 +174,8 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
             title: trans.__('Output of %1', display_name),
             ended: trans.__('To here, when it was read'),
             follow: async take => {
-              take(await api.output(id));
+              const { output, complete } = await api.output(id);
+              take(complete ? output : `${trans.__('[What came before is not kept.]')}\n${output}`);
             }
           })
       });
