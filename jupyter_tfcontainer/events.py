@@ -65,10 +65,10 @@ class KernelEvents:
             }
         )
 
-    def step(self, step: Step) -> None:
-        """The start has come to a step."""
+    def step(self, step: Step, container: str | None = None) -> None:
+        """The start has come to a step, in a container if there is one."""
         self._steps.append((step, time.monotonic()))
-        self.emit("starting", f"{STEPS[step]}.", step=step)
+        self.emit("starting", f"{STEPS[step]}.", step=step, container=container)
 
     def took(self) -> str:
         """What each step of a start that is over took, in milliseconds, and the whole."""

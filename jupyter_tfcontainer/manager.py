@@ -242,7 +242,7 @@ class ContainerManager(Settings):
                 # Not in the container's own variables, which whoever may talk to the engine can read.
                 env = {**env, **store.secret_values(environment)}
                 container = self._container(environment, workspace_, previous, tell, fresh=fresh)
-                tell.step("launch")
+                tell.step("launch", container.id)
                 try:
                     kernel = self._launch(container, kernel_id, key, signature_scheme, cwd, env)
                 except BaseException:

@@ -61,6 +61,8 @@ def test_each_step(listener: Listener) -> None:
         "message": "Looking for the container engine.",
         "step": "engine",
     }
+    listener.tell.step("launch", "c0ffee")
+    assert listener.heard[-1]["container"] == "c0ffee"
     assert set(STEPS) == set(get_args(events.Step)) == set(SCHEMA.properties["step"]["enum"])
 
 

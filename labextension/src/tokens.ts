@@ -32,6 +32,8 @@ interface IKernelEvent {
 export interface IKernelStarting extends IKernelEvent {
   state: 'starting';
   step?: string;
+  /** Id of the container, once there is one. */
+  container?: string;
   progress?: IPullProgress;
 }
 
@@ -82,7 +84,7 @@ export function parseKernelEvent(emission: unknown): KernelEvent | null {
       return {
         ...common,
         state,
-        ...strings(emission, 'step'),
+        ...strings(emission, 'step', 'container'),
         ...progress(emission.progress)
       };
     case 'dead':

@@ -200,6 +200,25 @@ describe('PanelModel', () => {
     expect(model.containers?.map(each => each.id)).toEqual(['c']);
   });
 
+  it('has one row for a container and the kernel that is launched in it', async () => {
+    api.containers.mockResolvedValue([
+      { ...container('c', 'k'), kernel: null },
+      container('d', 'l')
+    ]);
+    model.watch();
+    await vi.advanceTimersByTimeAsync(0);
+    const told = { environment: 'tf', display_name: 'TF', message: '', state: 'starting' };
+    emit(KERNEL_STATE, { ...told, kernel_id: 'k', step: 'boot' });
+    expect(model.unlisted.map(each => each.kernel_id)).toEqual(['k']);
+    expect(model.launches('c')).toBe(false);
+    emit(KERNEL_STATE, { ...told, kernel_id: 'k', step: 'launch', container: 'c' });
+    emit(KERNEL_STATE, { ...told, kernel_id: 'l', step: 'launch' });
+    emit(KERNEL_STATE, { ...told, kernel_id: 'm', step: 'launch', container: 'e' });
+    expect(model.unlisted.map(each => each.kernel_id)).toEqual(['m']);
+    expect(model.launches('c')).toBe(true);
+    expect(model.launches('d')).toBe(false);
+  });
+
   it('finds what came and went without an event by the figures', async () => {
     model.watch();
     await vi.advanceTimersByTimeAsync(0);

@@ -103,6 +103,21 @@ export class PanelModel implements IDisposable {
     return [...this.starting.values()].some(each => each.step === 'pull');
   }
 
+  /** The starts of which no container tells: a restart has one, and so has a kernel that is being launched. */
+  get unlisted(): IKernelStarting[] {
+    const listed = new Set(
+      this.containers?.flatMap(({ id, kernel }) => (kernel ? [id, kernel.id] : id))
+    );
+    return [...this.starting.values()].filter(
+      ({ container, kernel_id }) => !listed.has(container ?? kernel_id) && !listed.has(kernel_id)
+    );
+  }
+
+  /** Whether a kernel is being launched in a container. */
+  launches(container: string): boolean {
+    return [...this.starting.values()].some(each => each.container === container);
+  }
+
   /** Whether an environment's image is here; null where that is not known. */
   isHere(environment: string): boolean | null {
     return this.images?.some(each => each.used_by.environments.includes(environment)) ?? null;

@@ -22,9 +22,7 @@ export interface IRunningProps extends IListProps {
 export function Running(props: IRunningProps): React.JSX.Element {
   const { model, trans, texts } = props;
   const { containers } = model;
-  // A restart has its container already.
-  const running = new Set(containers?.map(each => each.kernel?.id));
-  const starting = [...model.starting.values()].filter(each => !running.has(each.kernel_id));
+  const starting = model.unlisted;
   if (!containers && starting.length === 0) {
     return <Waiting model={model} trans={trans} />;
   }
@@ -83,7 +81,7 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
     ],
     args
   );
-  const [tone, word] = stateWord(container, trans);
+  const [tone, word] = model.launches(id) ? starts(trans) : stateWord(container, trans);
   return (
     <li className="jp-tfcontainer-Row" data-id={id}>
       <div className="jp-tfcontainer-Head">
@@ -160,12 +158,14 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
 }
 
 /** How a container is, in colour and word. */
+function starts(trans: TranslationBundle): [Tone, string] {
+  return ['fair', trans.__('Kernel starts')];
+}
+
 function stateWord({ state, kernel }: IContainer, trans: TranslationBundle): [Tone, string] {
   switch (state) {
     case 'running':
-      return kernel?.ready === false
-        ? ['fair', trans.__('Kernel starts')]
-        : ['good', trans.__('Running')];
+      return kernel?.ready === false ? starts(trans) : ['good', trans.__('Running')];
     case 'standby':
       return ['plain', trans.__('Waits for a kernel')];
     case 'idle':
