@@ -701,7 +701,8 @@ class ContainerManager(Settings):
             raise OutputNotKept(
                 f"What the kernel of {container.environment.display_name} has said is not to be had on "
                 f"{self.engine.facts.host}: it is recorded from some seconds after the kernel's start on, unless "
-                f"c.ContainerManager.record_memory in jupyter_tfcontainer_config.py is 0. Try again in a moment. ({error})"
+                f"c.ContainerManager.record_memory in jupyter_tfcontainer_config.py is 0. Try again in a moment. "
+                f"({error})"
             ) from error
         return {"output": recording.text(recorded), "complete": not recorder.gap}
 

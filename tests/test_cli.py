@@ -48,3 +48,10 @@ def test_anything_else_is_refused_with_the_usage(arguments: list[str], capsys: p
 def test_kernel_in_this_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["kernel"]) == 1
     assert capsys.readouterr().err == cli.NO_PROVISIONER + "\n"
+
+
+def test_no_command_waits_for_jupyters_server() -> None:
+    """Its import takes seconds, and most commands need nothing of it."""
+    modules = {"jsonschema", "jupyter_server.serverapp"}
+    code = f"import sys, jupyter_tfcontainer.cli; print(sorted({modules} & {{*sys.modules}}))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -7,10 +7,9 @@ import json
 import ssl
 import sys
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
-
-from jupyter_server.serverapp import list_running_servers
 
 from ..errors import ContainerError, ContainerNotFound
 from ..manager import ContainerManager
@@ -159,7 +158,7 @@ def _ports_there(model: dict[str, Any]) -> list[dict[str, Any]]:
     ContainerError
         when no server does
     """
-    for server in list_running_servers():
+    for server in _servers():
         try:
             found = _ask(server, "GET", f"{model['id']}/ports")
         except (OSError, ValueError):
@@ -169,6 +168,14 @@ def _ports_there(model: dict[str, Any]) -> list[dict[str, Any]]:
         f"No Jupyter server that `jupyter server list` shows runs the container {model['id'][:ID_LENGTH]} "
         f"({model['environment']}), and only such a one leads to its ports."
     )
+
+
+def _servers() -> Iterator[dict[str, Any]]:
+    """The Jupyter servers of this user."""
+    # It takes a second or two to import, since the grammar of all URIs comes with it; most commands need none of it.
+    from jupyter_server.serverapp import list_running_servers
+
+    yield from list_running_servers()
 
 
 def _stop(arguments: argparse.Namespace) -> int:
@@ -214,7 +221,7 @@ def _stop_there(pid: int, model: dict[str, Any]) -> str:
         when it cannot be asked, or does not do it
     """
     container, at, why = model["id"], "", "which is not among those that `jupyter server list` shows"
-    for server in list_running_servers():
+    for server in _servers():
         if pid in (server["pid"], 0):
             try:
                 if _ask(server, "GET", container)["state"] == "elsewhere":

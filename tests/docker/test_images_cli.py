@@ -100,6 +100,9 @@ def test_pull_on_a_terminal(folders: Home, registry: Registry) -> None:
         process.close()
         assert process.exitstatus == 0
         command(folders, "rmi", reference)
+    # So slow that it goes on for as long as a busy machine may take to hear of Ctrl-C.
+    with registries.slow(registry, MEGABYTE // 4) as line:
+        reference = f"{line.name}/test/big:1"
         process = terminal(folders, "pull", reference)
         process.expect("Downloading")
         process.sendintr()
