@@ -17,7 +17,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -70,11 +69,11 @@ LINTERS = {
     "codespell": ("codespell",),
     "front end: lint": ("jlpm", "lint:check"),
 }
-# They mostly wait, for engines of their own above all, and so can run beside the rest: a third of the time.
-PATIENT = ("tests/docker/test_engines.py", "tests/docker/test_faults.py")
+# Tests mostly wait, for engines and kernels; those of a file share what they have set up.
+WORKERS = 3
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
-    "pytest": ("pytest", "tests", *(f"--ignore={one}" for one in PATIENT)),
+    "pytest": ("pytest", "tests", f"--numprocesses={WORKERS}", "--dist=loadfile"),
     # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
     "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
 }
@@ -203,25 +202,6 @@ def lab(arguments: Sequence[str]) -> NoReturn:
     os.execve(command[0], [*command, *root, *arguments], environment())  # noqa: S606
 
 
-@contextmanager
-def beside(*command: str) -> Iterator[None]:
-    """Run a command of the virtual environment beside what the `with` block does, and show at the end what it said."""
-    start = time.monotonic()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            [BIN / command[0], *command[1:]], cwd=ROOT, env=environment(), stdout=output, stderr=subprocess.STDOUT
-        )
-        try:
-            yield
-        finally:
-            status = process.wait()
-            output.seek(0)
-            print(f"\n== beside the others: {shlex.join(command)}\n{output.read()}")
-            print(f"{time.monotonic() - start:6.1f} s  up to here, status {status}", flush=True)
-    if status:
-        raise StepError(f"{shlex.join(command)} failed; what it printed stands above.")
-
-
 def check(groups: dict[str, tuple[str, ...]]) -> None:
     """Run commands of the virtual environment one after the other, all of them, and tell of those that failed."""
     failed: list[str] = []
@@ -252,8 +232,7 @@ def test() -> int:
         # Tests begin where a person does; `make lab` adds it again.
         shutil.rmtree(CPU_CARD, ignore_errors=True)
         check(LINTERS)
-        with beside("pytest", *PATIENT, "-p", "no:cacheprovider"):
-            check(TESTS)
+        check(TESTS)
     finally:
         if started:
             engine.stop()
