@@ -69,11 +69,11 @@ LINTERS = {
     "codespell": ("codespell",),
     "front end: lint": ("jlpm", "lint:check"),
 }
-# Tests mostly wait, for engines and kernels; those of a file share what they have set up.
+# Tests mostly wait, for engines and kernels; those of a file share what they have set up. The longest file comes early.
 WORKERS = 3
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
-    "pytest": ("pytest", "tests", f"--numprocesses={WORKERS}", "--dist=loadfile"),
+    "pytest": ("pytest", "tests", f"--numprocesses={WORKERS}", "--dist=loadfile", "--no-loadscope-reorder"),
     # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
     "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
 }

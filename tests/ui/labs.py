@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,11 +101,11 @@ class Lab:
             assert self._process.returncode == -signal.SIGKILL, self.log[-3000:]
             return
         self._process.terminate()
-        try:
-            status = self._process.wait(STOP_SECONDS)
-        finally:
-            self._process.kill()
-            self._reader.join()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        status = self._process.poll()
+        self._process.kill()
+        self._reader.join()
         assert status == 0, self.log[-3000:]
 
     def _listens(self) -> bool:

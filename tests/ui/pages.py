@@ -47,6 +47,10 @@ class LabPage:
         self.page.on("console", self._hear)
         self.page.on("pageerror", self._stumble)
         self.page.on("request", self._see)
+        # What a thread of AnyIO's is to answer, and has not yet.
+        self._asked: set[Request] = set()
+        for end in ("requestfinished", "requestfailed"):
+            self.page.on(end, self._answered)
 
     def __enter__(self) -> LabPage:
         self.opened.append(self)
@@ -55,6 +59,9 @@ class LabPage:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.opened.remove(self)
+        # Jupyter's server never ends that is stopped in the middle of that: the thread waits for ever.
+        while self._asked and not kind:
+            self.page.wait_for_event("requestfinished")
         self._context.close()
         assert kind or not self.errors, self.errors
 
@@ -78,6 +85,11 @@ class LabPage:
     def _see(self, request: Request) -> None:
         if not request.url.startswith((self.lab.address, "data:", "blob:")):
             self.errors.append(f"asked {request.url}")
+        if re.search("/api/(contents|nbconvert)", request.url):
+            self._asked.add(request)
+
+    def _answered(self, request: Request) -> None:
+        self._asked.discard(request)
 
     # Getting around.
 
