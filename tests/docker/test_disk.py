@@ -162,7 +162,8 @@ async def test_a_home_is_reset_when_nothing_runs_on_it(server: Server) -> None:
     path = f"{OURS}/disk/homes/tf"
     refused = await server.ask("DELETE", path)
     assert (refused.status, refused.model["reason"]) == (409, "HomeInUse")
-    assert f"container {container['id'][:12]}. Shut down the kernels of tf first." in refused.model["message"]
+    assert f"in use by {container['notebook']}. Shut down the kernels of tf first." in refused.model["message"]
+    assert container["notebook"].endswith(".ipynb")
     assert (folder / "package").exists()
     await server.ask("DELETE", f"api/kernels/{number}")
     # One that waits is nobody's: it ends.
