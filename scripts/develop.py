@@ -70,12 +70,14 @@ LINTERS = {
     "front end: lint": ("jlpm", "lint:check"),
 }
 # Tests mostly wait, for engines and kernels; those of a file share what they have set up. The longest file comes early.
-WORKERS = 3
+WORKERS = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
+# On a machine that does much else something may come too late. What fails is tried once more, and told of as well.
+AGAIN = ("--reruns=1", "-raR")
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
-    "pytest": ("pytest", "tests", f"--numprocesses={WORKERS}", "--dist=loadfile", "--no-loadscope-reorder"),
+    "pytest": ("pytest", "tests", *WORKERS, *AGAIN),
     # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
-    "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
+    "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server", *AGAIN),
 }
 
 
