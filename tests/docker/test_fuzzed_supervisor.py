@@ -161,6 +161,8 @@ class Liar:
 
     def __init__(self, folder: str, pieces: list[bytes]) -> None:
         self.path = Path(folder) / "control.sock"
+        #: Bytes that were taken from it.
+        self.taken = 0
         self._pieces = pieces
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.path))
@@ -177,6 +179,7 @@ class Liar:
             descriptors.sendall(b'{"ok": true}\n')
             for piece in self._pieces:
                 control.sendall(piece)
+                self.taken += len(piece)
 
     def join(self) -> None:
         """Wait for its end."""
@@ -223,3 +226,15 @@ def test_a_supervisor_says_anything(pieces: list[bytes]) -> None:
         finally:
             liar.join()
     assert heard[-1] is None
+
+
+def test_a_line_of_a_supervisor_has_an_end() -> None:
+    """It is not taken into the server's memory to see whether it has."""
+    heard: list[Message | None] = []
+    with tempfile.TemporaryDirectory(prefix="tfc-") as folder:
+        liar = Liar(folder, [b"x" * MEGABYTE] * 100)
+        client = SupervisorClient(liar.path, "a test", heard.append)
+        liar.join()
+        client.close()
+    assert heard == [None]
+    assert liar.taken < 5 * MEGABYTE
