@@ -105,6 +105,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 )
 @example(pieces=[b"[" * 100_000 + b"\n"], others=0)
 @example(pieces=[json.dumps({"op": "\u00e9"}).encode() + b"\n"], others=0)
+@example(pieces=[b"[]\n"], others=0)
 def test_anybody_says_anything(place: Place, pieces: list[bytes], others: int) -> None:
     """Garbage, halves, and several at a time, of who does not own it."""
     connections = [place.connect() for _ in range(others + 1)]

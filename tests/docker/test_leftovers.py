@@ -18,6 +18,7 @@ from kernels import kernel, until, value
 
 from jupyter_tfcontainer import host
 from jupyter_tfcontainer.engine import client, images, labels
+from jupyter_tfcontainer.environments import Environment
 from jupyter_tfcontainer.manager import ContainerManager
 
 PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
@@ -117,6 +118,15 @@ def test_the_next_start_removes_what_a_killed_one_left(home: Home, step: str) ->
         assert until(lambda: not before & {one["Id"] for one in home.containers()}, SECONDS)
     ContainerManager.instance().close()
     assert home.leftovers() == []
+
+
+def test_what_a_living_program_has_is_none(home: Home) -> None:
+    """Though there is no kernel in it: one may be about to be."""
+    environment = Environment(name="tf", display_name="TF", image=MODERN)
+    container = ContainerManager.instance().start(environment, home.workspace)
+    level, text = doctor("--clean")
+    assert (level, "Removed" in text) == ("ok", False)
+    assert [one["Id"] for one in home.containers()] == [container.id]
 
 
 def test_the_folder_of_a_start_under_way_is_none(home: Home) -> None:
