@@ -37,7 +37,8 @@ import grp, json, os, pwd, resource, stat, sys
 names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
 limits = {name[7:].lower(): resource.getrlimit(getattr(resource, name)) for name in names}
 print(json.dumps({
-    "user": [os.getuid(), os.getgid()], "groups": os.getgroups(), "name": pwd.getpwuid(os.getuid())[0],
+    "user": [os.getuid(), os.getgid()], "groups": os.getgroups(),
+    "name": [one[0] for one in pwd.getpwall() if one[2] == os.getuid()],
     "limits": limits, "modules": list(sys.modules), "python": sys.executable, "env": dict(os.environ),
     "shm": os.statvfs("/dev/shm").f_blocks * os.statvfs("/dev/shm").f_frsize,
     "home": os.access(os.environ["HOME"], os.W_OK), "nets": os.listdir("/sys/class/net"),
@@ -137,7 +138,8 @@ def check(config: dict[str, Any], seen: Seen) -> None:
     if user := meant.get("user"):
         wanted = {"me": [os.getuid(), os.getgid()], "root": [0, 0]}.get(user) or [int(one) for one in user.split(":")]
         assert inside["user"] == wanted
-        assert inside["name"]
+        # What the person puts in the place of the accounts is their matter.
+        assert inside["name"] or "/etc/passwd" in [one["target"] for one in config.get("mounts", [])]
         assert inside["home"]
     assert set(meant.get("groups", ())) <= set(inside["groups"])
     assert (host["Memory"], host["NanoCpus"]) == (meant.get("memory", 0), round(meant.get("cpus", 0) * 1e9))
@@ -181,7 +183,7 @@ def some(draw: st.DrawFn) -> dict[str, Any]:
     return {name: draw(FIELDS[name]) for name in names}
 
 
-@settings(database=None, deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, database=None, deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 @given(config=some())
 def test_what_was_asked_or_an_error_that_names_it(place: Home, config: dict[str, Any]) -> None:
     one_of_them(place, config)
@@ -204,7 +206,7 @@ def one_of_them(place: Home, config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if name not in ("gpus", "compatibility")])
-@settings(database=None, deadline=None, max_examples=4, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, database=None, deadline=None, max_examples=4, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_each_field_by_itself(place: Home, name: str, data: st.DataObject) -> None:
     one_of_them(place, {name: data.draw(FIELDS[name])})
