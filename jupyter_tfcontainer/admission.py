@@ -17,6 +17,7 @@ from .environments import Environment
 from .errors import ContainerNotFound, PolicyRefused, WorkspaceRefused
 from .images import check_reference
 from .policy import Machine, Taken
+from .running import recorded
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -159,13 +160,11 @@ class Admission:
         self._manager.standbys.forget(name)
         with self._lock:
             starting = ["a start that is under way" for one in self._starting.values() if one.name == name]
-            notebooks = {one["id"]: one["notebook"] for one in self._manager.list()}
-            users = self.home_users().get(home, [])
-            yield [*(notebooks.get(one) or f"container {one[:12]}" for one in users), *starting]
+            yield [*map(_user, self.home_users().get(home, [])), *starting]
 
-    def home_users(self) -> dict[Path, list[str]]:
-        """The containers of this user that have not ended, by their homes."""
-        users: dict[Path, list[str]] = {}
+    def home_users(self) -> dict[Path, list[dict[str, Any]]]:
+        """The containers of this user that have not ended, as the engine lists them, by their homes."""
+        users: dict[Path, list[dict[str, Any]]] = {}
         for one in self._manager.engine.list(os.getuid()):
             names = one["Labels"]
             home = names.get(labels.HOME)
@@ -173,7 +172,7 @@ class Admission:
                 # One that an earlier version has started does not say it.
                 home = str(host.home_folder(names.get(labels.ENVIRONMENT, "")))
             if home and one["State"] not in ENDED_STATES:
-                users.setdefault(Path(home), []).append(one["Id"])
+                users.setdefault(Path(home), []).append(one)
         return users
 
     def used_folders(self) -> set[Path]:
@@ -215,3 +214,11 @@ class Admission:
             name=model["environment"], display_name=model["display_name"], image=model["image"], user="root"
         )
         self._manager.policy.admit(asked, self._machine(asked), Path(model["workspace"]))
+
+
+def _user(container: dict[str, Any]) -> str:
+    """Who uses a container, in a person's words."""
+    # An image may bear one label of ours and not the other.
+    folder = container["Labels"].get(labels.FOLDER)
+    notebook = recorded(Path(folder)).get("session") if folder else None
+    return notebook or f"container {container['Id'][:12]}"

@@ -128,7 +128,7 @@ class Disk:
                 found.setdefault(there.stat().st_dev, {"folder": str(folder), "free": room.free, "total": room.total})
         return list(found.values())
 
-    def _home(self, folder: Path, there: dict[str, str], users: dict[Path, list[str]] | None) -> Model:
+    def _home(self, folder: Path, there: dict[str, str], users: dict[Path, list[Model]] | None) -> Model:
         size = measure(folder)
         return {
             "environment": folder.name,
@@ -136,7 +136,7 @@ class Disk:
             "size": size.bytes,
             "complete": size.complete,
             "orphan": folder.name not in there,
-            "containers": None if users is None else users.get(folder, []),
+            "containers": None if users is None else [one["Id"] for one in users.get(folder, [])],
         }
 
     def reset_home(self, name: str) -> None:

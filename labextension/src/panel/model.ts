@@ -109,7 +109,7 @@ export class PanelModel implements IDisposable {
       this.containers?.flatMap(({ id, kernel }) => (kernel ? [id, kernel.id] : id))
     );
     return [...this.starting.values()].filter(
-      ({ container, kernel_id }) => !listed.has(container ?? kernel_id) && !listed.has(kernel_id)
+      ({ container, kernel_id }) => !listed.has(kernel_id) && !(container && listed.has(container))
     );
   }
 

@@ -81,7 +81,7 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
     ],
     args
   );
-  const [tone, word] = model.launches(id) ? starts(trans) : stateWord(container, trans);
+  const [tone, word] = stateWord(container, model.launches(id), trans);
   return (
     <li className="jp-tfcontainer-Row" data-id={id}>
       <div className="jp-tfcontainer-Head">
@@ -158,14 +158,17 @@ function Row(props: IRunningProps & { container: IContainer }): React.JSX.Elemen
 }
 
 /** How a container is, in colour and word. */
-function starts(trans: TranslationBundle): [Tone, string] {
-  return ['fair', trans.__('Kernel starts')];
-}
-
-function stateWord({ state, kernel }: IContainer, trans: TranslationBundle): [Tone, string] {
+function stateWord(
+  { state, kernel }: IContainer,
+  launched: boolean,
+  trans: TranslationBundle
+): [Tone, string] {
+  if (launched || (state === 'running' && kernel?.ready === false)) {
+    return ['fair', trans.__('Kernel starts')];
+  }
   switch (state) {
     case 'running':
-      return kernel?.ready === false ? starts(trans) : ['good', trans.__('Running')];
+      return ['good', trans.__('Running')];
     case 'standby':
       return ['plain', trans.__('Waits for a kernel')];
     case 'idle':
