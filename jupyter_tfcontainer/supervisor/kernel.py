@@ -34,6 +34,8 @@ PARTS = (
 )
 # Devices by which programs use GPUs: NVIDIA's driver, AMD's, any card's, Windows'.
 GPU_DEVICES = ("/dev/nvidia", "/dev/kfd", "/dev/dri/", "/dev/dxg")
+# Messages that wait in the kernel for a client that is slow, some 60 MB of lines; ZeroMQ throws away what comes then.
+WAITING = 50000
 DEBUGPY_QUIET = "PYDEVD_DISABLE_FILE_VALIDATION"
 # socket.SO_ACCEPTCONN of <asm-generic/socket.h>, which Python 2 lacks.
 SO_ACCEPTCONN = 30
@@ -190,6 +192,26 @@ def hush(app):
     app.log_connection_info = log_quietly
 
 
+def let_messages_wait(app):
+    """Have more wait for a slow client than ZeroMQ's thousand.
+
+    A cell that flushes each line prints faster than a Jupyter server reads. The buffers of a TCP connection to a kernel
+    on the same machine hold some megabytes of that; those of a Unix socket do not, and what is thrown away may be the
+    word that the kernel is idle: 1,200 of 5,000 lines were lost, and the cell never ended.
+    """
+    import zmq
+
+    bind = getattr(app, "_bind_socket", None)
+    if bind is None:
+        return  # a kernel of another making
+
+    def bind_with_room(one, port):
+        one.setsockopt(zmq.SNDHWM, WAITING)  # before it is bound: later connections do not hear of it else
+        return bind(one, port)
+
+    app._bind_socket = bind_with_room  # noqa: SLF001 - the one place where all sockets come by
+
+
 def let_clients_come_back(app):
     """Have a client that comes back under its old name take the place of the one that it was.
 
@@ -251,6 +273,7 @@ def main():
     sys.argv = ["ipykernel_launcher"] + arguments
     app = IPKernelApp.instance()
     hush(app)
+    let_messages_wait(app)
     app.initialize(arguments)
     let_clients_come_back(app)
     if launch["shared"]:

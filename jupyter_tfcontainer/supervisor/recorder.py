@@ -16,6 +16,7 @@ already.
 
 import collections
 import json
+import select
 import sys
 from binascii import b2a_base64
 
@@ -27,6 +28,9 @@ MESSAGE, PART = 150, 50
 ANSWER = 256 * 1024
 # Messages that are taken before it is seen whether somebody asks.
 ROUND = 1000
+# Seconds that messages wait here, so that each does not cost the kernel and its clients a turn on their processors. A
+# question ends that at once.
+PAUSE = 0.05
 DELIMITER = b"<IDS|MSG>"
 
 
@@ -135,6 +139,7 @@ def main():
                     recorder.add(published.recv_multipart(zmq.NOBLOCK))
                 except zmq.Again:
                     break
+            select.select([channel], [], [], PAUSE)
         if channel.fileno() in ready:
             data = channel.recv(65536)
             if not data:

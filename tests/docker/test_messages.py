@@ -204,6 +204,24 @@ def test_fifty_megabytes_arrive_whole(shared: Shared, local_rate: float) -> None
     print(f"\n50 MB of output: {rate:.0f} MB/s, {rate / local_rate:.2f} of a local kernel's {local_rate:.0f} MB/s")
 
 
+def test_a_client_that_is_slow_gets_each_line(shared: Shared) -> None:
+    lines = 10_000
+    request = shared.client.execute(f"import sys\nfor number in range({lines}): print(number); sys.stdout.flush()")
+    # It listens only when all has been said, as a server may that has other things to do.
+    while shared.client.get_shell_msg(timeout=FLOOD_SECONDS)["parent_header"]["msg_id"] != request:
+        pass
+    heard: list[str] = []
+    while True:
+        message = shared.client.get_iopub_msg(timeout=TIMEOUT)
+        if message["parent_header"].get("msg_id") != request:
+            continue
+        if message["msg_type"] == "stream":
+            heard += message["content"]["text"].split()
+        elif message["content"].get("execution_state") == "idle":
+            break
+    assert heard == [str(number) for number in range(lines)]
+
+
 def test_names_in_any_script(shared: Shared) -> None:
     client, folder = shared.client, shared.home.workspace / STRANGE
     (folder / f"{STRANGE}.txt").write_text(f"written outside: {STRANGE}", encoding="utf-8")
