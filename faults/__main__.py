@@ -65,6 +65,7 @@ def main() -> int:
             for number in range(options.runs):
                 outcome = asyncio.run(run(fault, engine, f"{options.seed} {fault.name} {number}", options.outage))
                 outcomes.append(outcome)
+                say(f"{fault.name}: run {number + 1} of {options.runs}")
                 for kind, texts in (("left", outcome.leaks), ("lost", outcome.lost), ("seen", outcome.seen)):
                     for text in texts:
                         say(f"{fault.name}, run {number}: {kind}: {text}")

@@ -250,13 +250,14 @@ class Scene:
         async with self.page(self._asked) as page:
             request = page.ask("import time\nprint('begun', flush=True)\ntime.sleep(60)")
             await page.heard(lambda messages: [one for one in of(messages, request) if one["msg_type"] == "stream"])
+            answer = ""
             try:
                 await asyncio.wait_for(self.ask("POST", f"api/kernels/{self._asked}/interrupt"), COMMAND)
                 answer = await page.outputs(request)
                 await asyncio.wait_for(self.ask("POST", f"api/kernels/{self._asked}/restart"), COMMAND)
                 answer += await page.value("print(6 * 7)")
             except (HTTPClientError, AssertionError, asyncio.TimeoutError) as error:
-                answer = repr(error)[:200]
+                answer += repr(error)[:200]
         if answer != "begun\nKeyboardInterrupt42":
             self.outcome.lost.append(f"an interrupt and a restart while the engine was away: {answer}")
 

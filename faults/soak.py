@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 CYCLES = 1000
 # Before them a server's pools and caches fill.
 WARM_UP = 10
+# Cycles between two words of how it gets on.
+REPORT = 10
 # Bytes that a server may take more at the end: its allocator gives back what it will.
 MEMORY = 8 * 2**20
 
@@ -69,7 +71,7 @@ async def soak(cycles: int) -> list[Figures]:
                 figures = await asyncio.to_thread(_look, home, there)
                 if number >= WARM_UP:
                     found.append(figures)
-                if number % 50 == 0:
+                if number % REPORT == 0:
                     print(f"{number:5d} {figures}", flush=True)
     return found
 

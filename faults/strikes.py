@@ -83,7 +83,7 @@ async def _kill(scene: Scene, environment: str, find: Callable[[str], int | None
 
 def _shim(container: str) -> int | None:
     for one in psutil.process_iter(["name", "cmdline"]):
-        if "containerd-shim" in (one.info["name"] or "") and container in one.info["cmdline"]:
+        if "containerd-shim" in (one.info["name"] or "") and container in (one.info["cmdline"] or ()):
             return int(one.pid)
     return None
 

@@ -150,7 +150,7 @@ class Connection(ZMQChannelsWebsocketConnection):
         recorded: list[Published] = []
         last = None
         while True:
-            recorded += await ContainerManager.instance().threads.call(recording.read)
+            recorded += await ContainerManager.instance().threads.signal(recording.read)
             newest = recorded[-1].id if recorded else ""
             iopub = self.channels["iopub"]
             heard = {Published(parts).id for stream, parts in self._held or [] if stream is iopub}
