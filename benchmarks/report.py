@@ -57,6 +57,8 @@ def model(rows: list[Row], stage: Stage, seconds: float, load: tuple[float, floa
 
 def _why(row: Row, stage: Stage) -> str:
     excuses = stage.samples.excuses
+    if stage.samples.of(row.quantity, row.ours) and stage.samples.of(row.quantity, row.theirs):
+        return "theirs is nought, so there is no ratio"
     return excuses.get(row.theirs) or excuses.get(row.ours) or "it is not part of a run as short as this"
 
 
