@@ -291,3 +291,13 @@ def test_history_outlives_the_container(shared: Shared) -> None:
     with kernel("tf") as (_, client):
         history = client.history(hist_access_type="search", pattern="remembered*", reply=True, timeout=TIMEOUT)
         assert [source for _, _, source in history["content"]["history"]] == [f"remembered = {STRANGE!r}"]
+
+
+def test_startup_files_say_whether_garbage_is_looked_for(shared: Shared) -> None:
+    asked = "import gc; print(gc.isenabled())"
+    assert value(shared.client, asked) == "True"
+    path = "get_ipython().profile_dir.startup_dir + '/none.py'"
+    value(shared.client, f"with open({path}, 'w') as file: x = file.write('import gc; gc.disable()')")
+    with kernel("tf") as (_, client):
+        assert value(client, asked) == "False"
+    value(shared.client, f"import os; os.unlink({path})")
