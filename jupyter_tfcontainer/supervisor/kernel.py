@@ -110,9 +110,14 @@ def open_gpu():
     return None
 
 
+def asked(channel):
+    """Whether the launch has come."""
+    return bool(select.select([channel], [], [], 0)[0])
+
+
 def report(channel, module, seen):
     """Tell of what has been imported, unless the launch has come: the supervisor has nothing to decide any more."""
-    if not select.select([channel], [], [], 0)[0]:
+    if not asked(channel):
         say(channel, event="imported", module=module, stamp=written_over(seen), device=open_gpu())
 
 
@@ -272,6 +277,8 @@ def main():
         except Exception as error:
             sys.stderr.write("[supervisor] %s is not preloaded: %s\n" % (module, error))
         report(channel, module, seen)
+    if not asked(channel):
+        gc.collect()  # what is there counts as old from now on, and is not looked through with what comes
     line = channel.makefile("rb").readline()
     if not line:
         return
