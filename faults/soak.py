@@ -46,10 +46,10 @@ class Figures:
 
 @dataclass(frozen=True)
 class Cycle:
-    """What two servers have after the same number of kernels."""
+    """What our server has after a number of kernels, and how many bytes the other one has after as many."""
 
     ours: Figures
-    local: Figures
+    local: int
 
 
 def growth(found: list[Cycle]) -> dict[str, int]:
@@ -62,18 +62,17 @@ def growth(found: list[Cycle]) -> dict[str, int]:
     """
     grown = {}
     for name in asdict(found[0].ours):
-        more = _more(name, [one.ours for one in found])
+        more = _more([getattr(one.ours, name) for one in found])
         if name == "memory":
-            more -= max(0, _more(name, [one.local for one in found]))
+            more -= max(0, _more([one.local for one in found]))
         if more > (MEMORY if name == "memory" else 0):
             grown[name] = more
     return grown
 
 
-def _more(name: str, found: list[Figures]) -> int:
+def _more(found: list[int]) -> int:
     quarter = max(1, len(found) // 4)
-    first, last = ([getattr(one, name) for one in part] for part in (found[:quarter], found[-quarter:]))
-    return int(median(last) - median(first))
+    return int(median(found[-quarter:]) - median(found[:quarter]))
 
 
 async def soak(cycles: int) -> list[Cycle]:
@@ -85,11 +84,11 @@ async def soak(cycles: int) -> list[Cycle]:
         async with server(ours=True, home=home) as ours, server() as plain:
             for number in range(WARM_UP + cycles):
                 await asyncio.gather(_cycle(ours, "tf"), _cycle(plain, "python3"))
-                figures = Cycle(await asyncio.to_thread(_look, home, ours), await asyncio.to_thread(_look, home, plain))
+                cycle = Cycle(await asyncio.to_thread(_look, home, ours), plain.memory)
                 if number >= WARM_UP:
-                    found.append(figures)
+                    found.append(cycle)
                 if number % REPORT == 0:
-                    print(f"{number:5d} {figures}", flush=True)
+                    print(f"{number:5d} {cycle}", flush=True)
     return found
 
 

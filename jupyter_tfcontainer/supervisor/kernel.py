@@ -202,13 +202,13 @@ def let_messages_wait(app):
 
     A cell that flushes each line prints faster than a Jupyter server reads. The buffers of a TCP connection to a kernel
     on the same machine hold some megabytes of that; those of a Unix socket do not, and what is thrown away may be the
-    word that the kernel is idle: 1,200 of 5,000 lines were lost, and the cell never ended.
+    word that the kernel is idle: of 5,000 lines a thousand were lost, and the cell never ended.
     """
     import zmq
 
     bind = getattr(app, "_bind_socket", None)
     if bind is None:
-        return  # a kernel of another making
+        return  # it is another's method, which a later version may not have
 
     def bind_with_room(one, port):
         one.setsockopt(zmq.SNDHWM, WAITING)  # before it is bound: later connections do not hear of it else

@@ -138,8 +138,8 @@ def main():
                 try:
                     recorder.add(published.recv_multipart(zmq.NOBLOCK))
                 except zmq.Again:
+                    select.select([channel], [], [], PAUSE)
                     break
-            select.select([channel], [], [], PAUSE)
         if channel.fileno() in ready:
             data = channel.recv(65536)
             if not data:
