@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from tqdm import tqdm
 
 from ..building import Packages
 from ..engine.pulls import Progress
-from ..errors import OperationCancelled
 from ..manager import ContainerManager
 from ..operations import Operation
 from .containers import CONTAINER, find
@@ -194,20 +194,38 @@ def _rmi(arguments: argparse.Namespace) -> int:
 def _follow(operation: Operation) -> int:
     """Show how an operation gets on, until it has ended. Ctrl-C cancels it, and waits until it has cleaned up."""
     display = _Display(operation)
+    operation.watch(display.news)
     try:
-        operation.watch(display.news)
-        message = operation.wait().message
-    except KeyboardInterrupt:
-        operation.cancel("Ctrl-C")
-        with suppress(OperationCancelled):
-            operation.wait()
-        display.close()
-        complain(operation.message)
-        raise
+        interrupted = asyncio.run(_interrupted(operation))
     finally:
         display.close()
-    say(message)
+    if interrupted:
+        complain(operation.message)
+        raise KeyboardInterrupt
+    say(operation.wait().message)
     return 0
+
+
+async def _interrupted(operation: Operation) -> bool:
+    """Wait for an operation's end, and say whether Ctrl-C came before it; a second Ctrl-C waits no longer.
+
+    An event loop hears of a signal whichever thread the kernel gives it to. A thread that waits for a lock does not:
+    one that another thread takes, which it may while it starts a third, would leave it waiting.
+    """
+    loop = asyncio.get_running_loop()
+    heard: list[None] = []
+
+    def interrupt() -> None:
+        heard.append(None)
+        loop.remove_signal_handler(signal.SIGINT)
+        operation.cancel("Ctrl-C")
+
+    # Who runs it in the background of a script wants it to go on.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    # Not cancelled with what waits for it; what it has ended with is asked afterwards.
+    await asyncio.gather(asyncio.shield(asyncio.wrap_future(operation.done)), return_exceptions=True)
+    return bool(heard)
 
 
 class _Display:
