@@ -86,7 +86,8 @@ class Channels:
         The server holds each small message back until the one before is acknowledged (Nagle's algorithm), and the
         system does that 40 ms late: ten times what is compared.
         """
-        if self._connection.protocol and (stream := getattr(self._connection.protocol, "stream", None)):
+        stream = getattr(self._connection.protocol, "stream", None)
+        if stream and stream.socket:  # else the server has closed it
             stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     async def _listen(self) -> None:

@@ -71,8 +71,9 @@ LINTERS = {
 }
 # Tests mostly wait, for engines and kernels; those of a file share what they have set up. The longest file comes early.
 WORKERS = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
-# On a machine that does much else something may come too late. What fails is tried once more, and told of as well.
-AGAIN = ("--reruns=1", "-raR")
+# On a machine that does much else something may come too late. What fails is tried once more, and told of as well,
+# with why; and so is what takes long.
+AGAIN = ("--reruns=1", "-raR", "--rerun-show-tracebacks", "--durations=30")
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
     "pytest": ("pytest", "tests", *WORKERS, *AGAIN),
