@@ -89,7 +89,11 @@ class Side:
         models = await self.server.client.request("GET", f"{OURS}/containers")
         here = [one["id"] for one in models if Path(one["workspace"]).is_relative_to(self.server.home.root)]
         found = [await asyncio.to_thread(processes, container) for container in here]
-        return [psutil.Process(pid) for pids in found for pid in pids]
+        running = []
+        for pid in (pid for pids in found for pid in pids):
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                running.append(psutil.Process(pid))
+        return running
 
     async def quiet(self) -> None:
         """Wait until they are done with what they do by themselves: a spare is warm then."""

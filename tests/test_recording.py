@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from types import SimpleNamespace
@@ -18,6 +19,8 @@ from jupyter_tfcontainer.recording import Published, Recording, replies, text
 from jupyter_tfcontainer.running import RunningContainer
 
 MEMORY = 200_000
+# Seconds that messages wait for the recorder, at least.
+PAUSE = 0.05
 
 
 @pytest.fixture
@@ -105,6 +108,19 @@ def test_it_goes_with_its_kernel(supervisor: Local, owner: Owner) -> None:
     assert recorders(supervisor) == []
     with pytest.raises(ContainerError, match="no recorder is beside this kernel"):
         recording(owner).read()
+
+
+def test_it_does_not_wake_for_each_message(supervisor: Local, owner: Owner) -> None:
+    """Its turns on a processor would be taken from the kernel and its clients."""
+    client = supervisor.started(owner, record=MEMORY)
+    process = recorded(supervisor)
+    assert until(lambda: value(client, "print('heard')") and recording(owner).read(), TIMEOUT)
+    begun, before = time.monotonic(), process.num_ctx_switches().voluntary
+    for _ in range(300):
+        value(client, "pass")
+    rests = (time.monotonic() - begun) / PAUSE
+    # Once when the rest begins, and once when something has come after it.
+    assert process.num_ctx_switches().voluntary - before <= 2 * rests + 10
 
 
 # What is made of it.

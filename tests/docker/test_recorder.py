@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from homes import LEGACY, MODERN, temporary_home
-from test_takeover import TOKEN, Process, server
+from servers import ANSWER_TIMEOUT, Page, Server
+from test_takeover import TOKEN, Process
+from test_takeover import server as another_server
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from jupyter_tfcontainer import seen
+from jupyter_tfcontainer.manager import ContainerManager
+from jupyter_tfcontainer.provisioner import TFContainerProvisioner
+from jupyter_tfcontainer.threads import CALLS
 
 # Seconds that a loaded machine may take for what takes one on an idle one.
 LOADED = 60.0
@@ -168,7 +176,7 @@ async def test_twenty_kernels() -> None:
         # Some come to their end while nobody hears them.
         (home.workspace / "soon").touch()
         begun = time.monotonic()
-        with server(home) as second:
+        with another_server(home) as second:
             check_sessions(second, sessions)
             print(f"20 kernels are back {time.monotonic() - begun:.1f} s after the start of the server")
             heard = {name: len(pages[name].lines(asked[name])) for name in prints}
@@ -189,3 +197,33 @@ async def test_twenty_kernels() -> None:
             for name in names:
                 assert await pages[name].value("print(kept)") == [name]
         assert home.containers() == []
+
+
+async def test_a_page_catches_up_whatever_the_engine_does(server: Server) -> None:
+    """It asks the kernel's container, and waits for nothing that others have asked the engine."""
+    server.home.add("tf", MODERN)
+    kernel = await server.start("tf")
+    path, parameters = f"api/kernels/{kernel}/channels", {"session_id": uuid.uuid4().hex}
+    page = Page(await server.connect(path, parameters))
+    assert await page.value("print('seen')") == "seen"
+    await page.close()
+    # Another page meanwhile: else Jupyter itself keeps for the first what it misses.
+    async with server.page(kernel) as other:
+        assert await other.value("print('missed')") == "missed"
+    provisioner = server.app.kernel_manager.get_kernel(kernel).provisioner
+    assert isinstance(provisioner, TFContainerProvisioner)
+    assert provisioner.container
+    # As if a server had died in between.
+    provisioner.container.left_open.add(seen.name(parameters["session_id"]))
+    answered, threads = threading.Event(), ContainerManager.instance().threads
+    waiting = [asyncio.ensure_future(threads.call(answered.wait)) for _ in range(CALLS)]
+    try:
+        page = Page(await server.connect(path, parameters))
+        texts = await page.heard(
+            lambda messages: [text for one in messages if (text := one["content"].get("text"))], ANSWER_TIMEOUT
+        )
+        assert texts == ["missed\n"]
+        await page.close()
+    finally:
+        answered.set()
+        await asyncio.gather(*waiting)
