@@ -115,7 +115,7 @@ class Ports:
         folder = posixpath.normpath(posixpath.join(cwd, logdir))
         with container.boards_lock:
             known = container.boards.get(folder)
-            if known and not known.ended:
+            if known and _runs(known):
                 return known, False
             program = container.boards[folder] = container.run("board.py", [logdir], cwd)
         return program, True
@@ -170,3 +170,10 @@ class Ports:
             return last_lines(engine.logs_until(container.id, LOG_LINES + 1, last).partition(last)[0])
         except TFContainerError as error:
             return str(error)
+
+
+def _runs(program: Program) -> bool:
+    """Whether a TensorBoard runs, or is about to; who has found none ends a moment after having said so."""
+    said = program.said
+    missing = said.done() and not said.cancelled() and said.result()["event"] == "missing"
+    return not (program.ended or missing)

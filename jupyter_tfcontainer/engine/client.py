@@ -617,6 +617,9 @@ class Engine:
         finally:
             self.remove(container)
 
+    def _look(self) -> str:
+        return f"See what it does: `{_journal(self.facts.kind == 'podman', self.facts.rootless)}`."
+
     @contextmanager
     def _door(self) -> Iterator[None]:
         try:
@@ -631,11 +634,11 @@ class Engine:
                     self.facts = self._ask()
                 raise GPURouteMissing(f"On {self.facts.host}, {sentence}") from error
             raise EngineFailed(f"{self.facts.name} refused: {explanation}") from error
+        except requests.JSONDecodeError as error:
+            # As Docker 20.10 answers who asks for the figures of a container that ends just then: with nothing.
+            raise EngineFailed(f"{self.facts.name} gave an answer that cannot be read. {self._look()}") from error
         except requests.Timeout as error:
-            raise EngineSilent(
-                f"{self.facts.name} has not answered for {TIMEOUT} s. See what it does: "
-                f"`{_journal(self.facts.kind == 'podman', self.facts.rootless)}`."
-            ) from error
+            raise EngineSilent(f"{self.facts.name} has not answered for {TIMEOUT} s. {self._look()}") from error
         except (DockerException, requests.RequestException, OSError) as error:
             raise EngineNotFound(
                 f"{self.facts.name} does not answer any more. Start it again: "

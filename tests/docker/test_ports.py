@@ -545,11 +545,19 @@ async def test_tensorboard(server: Server) -> None:
 
 async def test_without_tensorboard(server: Server) -> None:
     async with place(server, MODERN) as here:
+        # On a busy machine an interpreter takes a while to end: here each does.
+        code = """
+import os, site
+os.makedirs(site.getusersitepackages())
+with open(os.path.join(site.getusersitepackages(), "usercustomize.py"), "w") as file:
+    file.write("import atexit, time; atexit.register(time.sleep, 3)")
+"""
+        assert await here.page.value(code) == ""
         answer = await server.ask("POST", f"{here.path}/tensorboard")
         assert (answer.status, answer.model["reason"]) == (409, "TensorBoardFailed")
         assert "The interpreter of TF (Python 3.11.2) has no TensorBoard." in answer.model["message"]
         assert "%pip install tensorboard" in answer.model["message"]
-        # One that ends before it listens: its last words are told.
+        # One that ends before it listens, installed at once: its last words are told.
         code = """
 import os, site
 folder = os.path.join(site.getusersitepackages(), "tensorboard")

@@ -13,6 +13,7 @@ from typing import Any
 import docker
 import jupyter_core.paths
 import pytest
+import requests
 from homes import LEGACY, MODERN, Home
 from jupyter_server.serverapp import ServerApp
 from kernels import TIMEOUT, until
@@ -245,6 +246,24 @@ async def test_stats(server: Server) -> None:
     assert 90_000_000 < after["memory"] - before["memory"] < 200_000_000
     # The time that it took is in the whole, and it had one and a half processors at most.
     assert 0.3 <= after["cpu_seconds"] - before["cpu_seconds"] < 1.6 * (after["time"] - before["time"])
+
+
+async def test_stats_beside_one_that_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a container that ends just then Docker 20.10 answers nothing, with HTTP 200: the others' figures are there."""
+    server.home.add("tf", MODERN)
+    ending, running = (await server.ahead("tf"))["id"], (await server.ahead("tf"))["id"]
+    api: Any = ContainerManager.instance().engine._api
+    get = api._get
+
+    def answer(url: str, **kwargs: Any) -> requests.Response:
+        response: requests.Response = get(url, **kwargs)
+        if url.endswith(f"/{ending}/stats"):
+            response._content = b""
+        return response
+
+    monkeypatch.setattr(api, "_get", answer)
+    figures = await server.get(f"{CONTAINERS}/stats")
+    assert {running, ending} & {one["id"] for one in figures} == {running}
 
 
 async def test_restart_in_a_fresh_container(server: Server) -> None:
