@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from .strikes import FAULTS
 
 ROOT = Path(__file__).parent.parent
 RUNS = 20
+# As shells have it.
+INTERRUPTED = 130
 # Seconds that the engine is away each time.
 OUTAGE = 30.0
 
@@ -54,6 +57,9 @@ def main() -> int:
     parser.add_argument("--outage", type=float, default=OUTAGE, help="seconds that the engine is away each time")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "faults.json")
     options = parser.parse_args()
+    # Whatever ends it, its servers and its engine go with it. A job in the background has SIGINT ignored, else.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.default_int_handler)
     say(f"seed {options.seed}")
     found = []
     with ExitStack() as stack:
@@ -79,4 +85,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

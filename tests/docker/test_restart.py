@@ -146,7 +146,7 @@ def test_fifty_restarts_leak_nothing(home: Home) -> None:
             client.wait_for_ready(timeout=TIMEOUT)
             value(client, "1")
             # The next spare is there once more.
-            assert until(lambda: resources(home)["processes"] == 3, 10)
+            assert until(lambda: resources(home)["processes"] == 3, TIMEOUT)
             return resources(home)
 
         before = restart(5)  # pools of threads fill up to their sizes
