@@ -11,13 +11,13 @@ import argparse
 import asyncio
 import json
 import random
-import signal
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from . import interruptible
 from .engine import small_engine
 from .runs import run
 from .scene import Fault, Outcome
@@ -25,8 +25,6 @@ from .strikes import FAULTS
 
 ROOT = Path(__file__).parent.parent
 RUNS = 20
-# As shells have it.
-INTERRUPTED = 130
 # Seconds that the engine is away each time.
 OUTAGE = 30.0
 
@@ -57,9 +55,6 @@ def main() -> int:
     parser.add_argument("--outage", type=float, default=OUTAGE, help="seconds that the engine is away each time")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "faults.json")
     options = parser.parse_args()
-    # Whatever ends it, its servers and its engine go with it. A job in the background has SIGINT ignored, else.
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.default_int_handler)
     say(f"seed {options.seed}")
     found = []
     with ExitStack() as stack:
@@ -85,7 +80,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    sys.exit(interruptible(main))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 import uuid
 from dataclasses import asdict, dataclass
@@ -24,14 +23,14 @@ from servers import Page, session
 
 from benchmarks.servers import Server, server
 
+from . import interruptible
+
 ROOT = Path(__file__).parent.parent
 CYCLES = 1000
 # Before them a server's pools and caches fill.
 WARM_UP = 10
 # Cycles between two words of how it gets on.
 REPORT = 10
-# As shells have it.
-INTERRUPTED = 130
 # Bytes that a server may take more at the end than the other one: its allocator gives back what it will.
 MEMORY = 8 * 2**20
 
@@ -124,9 +123,6 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=CYCLES)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "soak.json")
     options = parser.parse_args()
-    # Whatever ends it, its servers and its engine go with it. A job in the background has SIGINT ignored, else.
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, signal.default_int_handler)
     found = asyncio.run(soak(options.cycles))
     grown = growth(found)
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +133,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    sys.exit(interruptible(main))

@@ -213,10 +213,10 @@ async def _interrupted(operation: Operation) -> bool:
     one that another thread takes, which it may while it starts a third, would leave it waiting.
     """
     loop = asyncio.get_running_loop()
-    heard: list[None] = []
+    heard = asyncio.Event()
 
     def interrupt() -> None:
-        heard.append(None)
+        heard.set()
         loop.remove_signal_handler(signal.SIGINT)
         operation.cancel("Ctrl-C")
 
@@ -225,7 +225,7 @@ async def _interrupted(operation: Operation) -> bool:
         loop.add_signal_handler(signal.SIGINT, interrupt)
     # Not cancelled with what waits for it; what it has ended with is asked afterwards.
     await asyncio.gather(asyncio.shield(asyncio.wrap_future(operation.done)), return_exceptions=True)
-    return bool(heard)
+    return heard.is_set()
 
 
 class _Display:

@@ -240,7 +240,9 @@ async def test_a_page_catches_up_whatever_the_engine_does(server: Server) -> Non
     # Another page meanwhile: else Jupyter itself keeps for the first what it misses.
     async with server.page(kernel) as other:
         # The recorder begins a moment after the kernel.
+        end = time.monotonic() + LOADED
         while not await asyncio.to_thread(recorded, container):
+            assert time.monotonic() < end
             assert await other.value("print('missed')") == "missed"
     # As if a server had died in between.
     container.left_open.add(seen.name(parameters["session_id"]))
