@@ -149,7 +149,7 @@ class ImageManager:
         TFContainerError
             with what to do, where it cannot begin
         """
-        model = self._manager.get(container_id)
+        model = self._manager.containers.get(container_id)
         if model["state"] == "ended":
             raise ContainerEnded(f"The container {container_id[:12]} has ended: a snapshot is made of one that runs.")
         if environment is not None:

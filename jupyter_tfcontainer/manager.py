@@ -1,18 +1,15 @@
-"""What runs: start, list, stop. One manager per process, behind every door. Synchronous and thread-safe."""
+"""What runs: start, stop, take over. One manager per process, behind every door. Synchronous and thread-safe."""
 
 from __future__ import annotations
 
 import atexit
-import builtins
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +17,28 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 from . import (
     catalog,
+    deaths,
     environments,
     events,
-    execs,
     host,
     leftovers,
-    recording,
     store,
     takeover,
     workspace,
 )
 from .admission import Admission
-from .cards import Cards, Use
-from .containers import Folders, blame
+from .cards import Cards
+from .containers import Folders
 from .disk import Disk
-from .engine import Engine, candidates, connect, gpu, labels
-from .engine.execs import Exec
+from .engine import Engine, candidates, connect
 from .environments import Environment
 from .errors import (
     ContainerElsewhere,
     ContainerEnded,
     ContainerError,
-    ContainerNotFound,
-    EngineFailed,
     EngineNotSupported,
     EnvironmentInvalid,
     EnvironmentNotFound,
-    KernelFailed,
-    OutputNotKept,
     TFContainerError,
 )
 from .events import KernelEvents
@@ -56,12 +47,13 @@ from .images import Images
 from .leftovers import Leftover
 from .operations import Operations
 from .ports import PROXY_VARIABLE, Ports
-from .running import Exit, Kernel, RunningContainer, recorded
+from .running import Exit, Kernel, RunningContainer
 from .settings import Settings
 from .standby import Standbys, Starts
-from .starter import LOG_LINES, Starter, last_lines
-from .supervisor.client import ENDED, SPARE_ENDED, Message
+from .starter import Starter
+from .supervisor.client import Message
 from .threads import Threads
+from .user_containers import UserContainers
 from .workspace import Workspace
 
 # Seconds that a container without a kernel is kept for the restart that may come. Jupyter's restarter looks every 3 s.
@@ -86,6 +78,8 @@ class ContainerManager(Settings):
         self.operations = Operations(self.log)
         #: What may run.
         self.admission = Admission(self)
+        #: What is asked of containers, those of other processes among them.
+        self.containers = UserContainers(self)
         #: What is asked of images.
         self.images = ImageManager(self)
         #: What takes room on the disk.
@@ -307,7 +301,7 @@ class ContainerManager(Settings):
         with self._lock:
             container = self._containers.get(container_id)
         if container is None:
-            name = self.get(container_id)["environment"]
+            name = self.containers.get(container_id)["environment"]
             raise ContainerElsewhere(
                 f"Another program on {self.engine.facts.host} started the container of {name}, and only that one can "
                 f"reach into it. Ask there, or run the notebook here."
@@ -315,6 +309,11 @@ class ContainerManager(Settings):
         if not container.alive:
             raise ContainerEnded(f"The container does not run on {self.engine.facts.host} any more.")
         return container
+
+    def running(self) -> list[RunningContainer]:
+        """The containers of this process."""
+        with self._lock:
+            return list(self._containers.values())
 
     def _container(
         self,
@@ -420,9 +419,9 @@ class ContainerManager(Settings):
             try:
                 kernel.ready.result(LAUNCH_TIMEOUT)
             except FutureTimeoutError:
-                raise self._kernel_failed(container, kernel, None) from None
+                raise deaths.too_slow(self.engine, container, kernel, LAUNCH_TIMEOUT) from None
             except ContainerError:
-                raise self._kernel_failed(container, kernel, kernel.exited.result()) from None
+                raise deaths.too_soon(self.engine, container, kernel, kernel.exited.result()) from None
         return kernel
 
     def _held(self, container: RunningContainer) -> bool:
@@ -460,15 +459,6 @@ class ContainerManager(Settings):
             inner.setdefault(PROXY_VARIABLE, proxy)
         return inner
 
-    def _kernel_failed(self, container: RunningContainer, kernel: Kernel, how: Exit | None) -> KernelFailed:
-        log = self._last_log(container, kernel, how)
-        what = _HOW[how.reason].format(how) if how else f"was not ready within {LAUNCH_TIMEOUT:.0f} s"
-        return KernelFailed(
-            f"The kernel of {container.environment.display_name} {what} on {self.engine.facts.host}, before it was "
-            f"ready. {blame(container.environment)}"
-            f"The log of its container ends:\n{log or '(nothing)'}"
-        )
-
     # What the supervisors say.
 
     def _heard(self, container: RunningContainer, message: Message | None) -> None:
@@ -496,40 +486,8 @@ class ContainerManager(Settings):
             self._expire(container, RESTART_GRACE)
 
     def _tell_death(self, container: RunningContainer, kernel: Kernel, how: Exit) -> None:
-        log = self._last_log(container, kernel, how)
-        if how.reason == "container" and self._out_of_memory(container):
-            how = Exit("out_of_memory")
-        environment = container.environment
-        name = environment.display_name
-        message = f"The kernel of {name} {_HOW[how.reason].format(how)} on {self.engine.facts.host}."
-        self.log.warning("%s The log of its container ends:\n%s", message, log)
-        KernelEvents(self._tell, kernel.kernel_id, environment).emit(
-            "dead",
-            message,
-            reason=how.reason,
-            exit_code=how.code,
-            signal=how.signal,
-            memory_limit=environment.memory,
-            host=self.engine.facts.host,
-            log=log,
-        )
-
-    def _out_of_memory(self, container: RunningContainer) -> bool:
-        try:
-            return bool(self.engine.inspect(container.id)["State"]["OOMKilled"])
-        except TFContainerError:
-            return False
-
-    def _last_log(self, container: RunningContainer, kernel: Kernel, how: Exit | None) -> str:
-        """The end of what a kernel printed, which may get into the log behind the word that it has ended."""
-        try:
-            if how is None or how.reason == "container":
-                return last_lines(self.engine.logs(container.id, LOG_LINES))
-            last = ENDED.format(kernel.launch)
-            log = self.engine.logs_until(container.id, LOG_LINES + 2, last).partition(last)[0]
-            return last_lines("\n".join(line for line in log.splitlines() if not line.startswith(SPARE_ENDED)))
-        except TFContainerError as error:
-            return str(error)
+        tell = KernelEvents(self._tell, kernel.kernel_id, container.environment)
+        self.log.warning("%s", deaths.tell(self.engine, container, kernel, how, tell))
 
     def _tell(self, event: dict[str, Any]) -> None:
         for listener in self._listeners:
@@ -565,7 +523,7 @@ class ContainerManager(Settings):
         if container := self._containers.get(container_id):
             self._remove(container)
         else:
-            self.engine.remove(self.get(container_id)["id"])
+            self.engine.remove(self.containers.get(container_id)["id"])
 
     def release(self, container: RunningContainer) -> None:
         """Remove a container that its kernel needs no more."""
@@ -638,186 +596,7 @@ class ContainerManager(Settings):
             except TFContainerError as error:
                 self.log.warning("A container could not be removed: %s", error)
 
-    # Asking.
-
-    def list(self) -> list[dict[str, Any]]:
-        """Models of the containers of this user.
-
-        Those of this process come with all that is known of them, others with what their labels and files tell.
-        """
-        with self._lock:
-            mine = dict(self._containers)
-        return [
-            mine[one["Id"]].model() if one["Id"] in mine else self._foreign_model(one)
-            for one in self.engine.list(os.getuid())
-        ]
-
-    def get(self, container_id: str) -> dict[str, Any]:
-        """The model of one container.
-
-        Raises
-        ------
-        ContainerNotFound
-            when there is none of that id, or it is not this user's
-        """
-        for model in self.list():
-            if model["id"] == container_id:
-                return model
-        raise ContainerNotFound(f"There is no container {container_id} of yours on {self.engine.facts.host}.")
-
-    def logs(self, container_id: str, tail: int) -> str:
-        """The last lines of a container's log.
-
-        Raises
-        ------
-        ContainerNotFound
-            when there is none of that id, or it is not this user's
-        """
-        return self.engine.logs(self.get(container_id)["id"], tail)
-
-    def output(self, container_id: str) -> dict[str, Any]:
-        """What the kernel in a container has said of late, as its recorder has kept it, whichever page heard it.
-
-        Parameters
-        ----------
-        container_id
-            which container; it must be of this process
-
-        Returns
-        -------
-        dict
-            ``output``, the text; ``complete``, whether nothing of it had to make room for what came later
-
-        Raises
-        ------
-        ContainerNotFound, ContainerElsewhere, ContainerEnded, OutputNotKept
-            with what to do
-        """
-        container = self.own(container_id)
-        recorder = recording.Recording(container)
-        try:
-            recorded = recorder.read()
-        except ContainerError as error:
-            raise OutputNotKept(
-                f"What the kernel of {container.environment.display_name} has said is not to be had on "
-                f"{self.engine.facts.host}: it is recorded from some seconds after the kernel's start on, unless "
-                f"c.ContainerManager.record_memory in jupyter_tfcontainer_config.py is 0. Try again in a moment. "
-                f"({error})"
-            ) from error
-        return {"output": recording.text(recorded), "complete": not recorder.gap}
-
-    def running(self) -> builtins.list[RunningContainer]:
-        """The containers of this process."""
-        with self._lock:
-            return list(self._containers.values())
-
-    def running_ids(self) -> builtins.list[str]:
-        """The ids of the containers of this user that run."""
-        return [one["Id"] for one in self.engine.list(os.getuid()) if one["State"] == "running"]
-
-    def figures(self, container_id: str, use: Use) -> dict[str, Any] | None:
-        """What one of them uses at this time; None once it is gone, and while it goes.
-
-        Parameters
-        ----------
-        container_id
-            which container
-        use
-            what the cards do at this time
-        """
-        try:
-            described = self.engine.inspect(container_id)
-            figures = self.engine.figures(described)
-        except (ContainerNotFound, ContainerEnded, EngineFailed) as error:
-            self.log.debug("No figures of container %s: %s", container_id[:12], error)
-            return None
-        pid, has_gpu = described["State"]["Pid"], gpu.is_given(described["Config"].get("Env") or [])
-        return {**figures, "gpu_memory": use.memory(container_id, pid, has_gpu=has_gpu)}
-
-    def follow_logs(
-        self, container_id: str, tail: int, opened: Callable[[Callable[[], None]], None] = lambda _: None
-    ) -> Iterator[str]:
-        """The same, and what it prints from then on, until it ends; ``opened`` is told how to end it earlier."""
-        return self.engine.follow(self.get(container_id)["id"], tail, opened=opened)
-
-    def server(self, container_id: str) -> int | None:
-        """The process of the Jupyter server that runs the kernel of a container, and would restart it.
-
-        Returns
-        -------
-        int or None
-            its number, or 0 where that cannot be told; None where no server does, or it has died
-
-        Raises
-        ------
-        ContainerNotFound
-            when there is none of that id
-        """
-        folder = Path(self.engine.inspect(container_id)["Config"]["Labels"][labels.FOLDER])
-        return host.lock_holder(folder) if recorded(folder).get("in_server") else None
-
-    def exec(
-        self, container_id: str, command: Sequence[str] | None = None, *, tty: bool = False, root: bool = False
-    ) -> Exec:
-        """Start a command or a shell beside the kernel in a container, as who the kernel is, where it started.
-
-        Parameters
-        ----------
-        container_id
-            which container
-        command
-            program and arguments; None for a shell
-        tty
-            whether it gets a terminal
-        root
-            whether it is root instead
-
-        Raises
-        ------
-        ContainerNotFound, ContainerEnded, PolicyRefused
-            with what to do
-        """
-        model = self.get(container_id)
-        if root:
-            self.admission.admit_root(model)
-        folder = self.engine.inspect(container_id)["Config"]["Labels"][labels.FOLDER]
-        cwd = recorded(Path(folder)).get("cwd")
-        return execs.start(self.engine, container_id, command, cwd=cwd, tty=tty, root=root)
-
-    def admit_shell(self, container_id: str, *, root: bool) -> None:
-        """See whether a shell may be opened in a container, for who opens it in a process of its own.
-
-        Raises
-        ------
-        ContainerNotFound, ContainerEnded, PolicyRefused
-            with what to do
-        """
-        model = self.get(container_id)
-        if model["state"] == "ended":
-            raise ContainerEnded(f"The container does not run on {self.engine.facts.host} any more.")
-        if root:
-            self.admission.admit_root(model)
-
-    def _foreign_model(self, one: dict[str, Any]) -> dict[str, Any]:
-        """The model of a container that another process owns."""
-        names = one["Labels"]
-        state = recorded(Path(names.get(labels.FOLDER, "")))
-        runs = one["State"] == "running"
-        image = self.engine.image(one["ImageID"]) or {}
-        return {
-            "id": one["Id"],
-            "environment": names.get(labels.ENVIRONMENT, ""),
-            "display_name": names.get(labels.ENVIRONMENT, ""),
-            # It was created by the image's id, which may have several names.
-            "image": state.get("image") or next(iter(image.get("RepoTags") or []), one["Image"]),
-            "python": "",
-            "workspace": names.get(labels.WORKSPACE, ""),
-            "created": datetime.fromtimestamp(one["Created"], timezone.utc).isoformat(),
-            "kernel": {"id": state["kernel_id"], "ready": True} if runs and state.get("kernel_id") else None,
-            "notebook": state.get("session", ""),
-            "temporary_home": Path(names.get(labels.HOME, "")).is_relative_to(names.get(labels.FOLDER, "/")),
-            "state": "ended" if not runs else "standby" if state.get("standby") else "elsewhere",
-        }
+    # What is left.
 
     def _tidy(self) -> None:
         """Have removed what is of no use to anybody, if there may be such."""
@@ -849,14 +628,6 @@ class ContainerManager(Settings):
 
     def _own_folders(self) -> dict[Path, str]:
         return {one.folders.state: one.id for one in self.running()}
-
-
-_HOW = {
-    "exited": "ended with exit code {0.code}",
-    "signal": "was ended by {0.signal}",
-    "out_of_memory": "was ended because it reached the memory limit of its container or machine",
-    "container": "ended with its container, which was stopped or killed",
-}
 
 
 def _check_supported(engine: Engine) -> None:

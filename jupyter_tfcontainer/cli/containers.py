@@ -102,7 +102,7 @@ def _lines(text: str) -> int:
 
 
 def _ps(arguments: argparse.Namespace) -> int:
-    models = ContainerManager.instance().list()
+    models = ContainerManager.instance().containers.list()
     if arguments.json:
         dump(models)
         return 0
@@ -127,18 +127,18 @@ def _ps(arguments: argparse.Namespace) -> int:
 
 def _logs(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
-    container = find(arguments.container, manager.list())["id"]
+    container = find(arguments.container, manager.containers.list())["id"]
     if arguments.follow:
-        for piece in manager.follow_logs(container, arguments.tail):
+        for piece in manager.containers.follow_logs(container, arguments.tail):
             sys.stdout.write(piece)
             sys.stdout.flush()
     else:
-        sys.stdout.write(manager.logs(container, arguments.tail))
+        sys.stdout.write(manager.containers.logs(container, arguments.tail))
     return 0
 
 
 def _ports(arguments: argparse.Namespace) -> int:
-    model = find(arguments.container, ContainerManager.instance().list())
+    model = find(arguments.container, ContainerManager.instance().containers.list())
     found = _ports_there(model)
     if arguments.json:
         dump(found)
@@ -180,13 +180,13 @@ def _servers() -> Iterator[dict[str, Any]]:
 
 def _stop(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
-    models = manager.list()
+    models = manager.containers.list()
     status = 0
     # All are found before the first is stopped: a mistake stops none.
     for one in {one["id"]: one for one in (find(text, models) for text in arguments.containers)}.values():
         name = f"{one['id'][:ID_LENGTH]} ({one['environment']})"
         try:
-            server = manager.server(one["id"])
+            server = manager.containers.server(one["id"])
             if server is None:
                 manager.remove(one["id"])
                 say(f"Stopped {name}.")

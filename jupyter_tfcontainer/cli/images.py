@@ -171,7 +171,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _snapshot(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
-    container = find(arguments.container, manager.list())["id"]
+    container = find(arguments.container, manager.containers.list())["id"]
     return _follow(manager.images.snapshot(container, arguments.tag, _environment(arguments), KernelSpecManager()))
 
 

@@ -58,21 +58,21 @@ def _shell(arguments: argparse.Namespace) -> int:
     manager = ContainerManager.instance()
     with _container(manager, arguments.container, root=arguments.root, fresh=arguments.without_packages) as container:
         tty = sys.stdin.isatty() and sys.stdout.isatty()
-        return drive(manager.exec(container, tty=tty, root=arguments.root))
+        return drive(manager.containers.exec(container, tty=tty, root=arguments.root))
 
 
 def _exec(arguments: argparse.Namespace) -> int:
     if not arguments.command:
         arguments.usage.error("the following arguments are required: COMMAND")
     manager = ContainerManager.instance()
-    container = find(arguments.container, manager.list())["id"]
-    return drive(manager.exec(container, arguments.command, root=arguments.root))
+    container = find(arguments.container, manager.containers.list())["id"]
+    return drive(manager.containers.exec(container, arguments.command, root=arguments.root))
 
 
 @contextmanager
 def _container(manager: ContainerManager, text: str, *, root: bool, fresh: bool) -> Iterator[str]:
     """The container that is meant; or one of an environment, for as long as it is needed."""
-    models = [] if fresh else [one for one in manager.list() if one["state"] != "ended"]
+    models = [] if fresh else [one for one in manager.containers.list() if one["state"] != "ended"]
     try:
         found: str = find(text, models)["id"]
     except ContainerNotFound:

@@ -38,7 +38,7 @@ class ContainersHandler(TFContainerAPIHandler):
     @authorized
     async def get(self) -> None:
         """Answer with a model of each."""
-        self.finish(json.dumps(await self.manager.threads.call(self.manager.list)))
+        self.finish(json.dumps(await self.manager.threads.call(self.manager.containers.list)))
 
     @web.authenticated
     @authorized
@@ -67,7 +67,7 @@ class ContainerHandler(TFContainerAPIHandler):
     @authorized
     async def get(self, container_id: str) -> None:
         """Answer with its model."""
-        self.finish(await self.manager.threads.call(self.manager.get, container_id))
+        self.finish(await self.manager.threads.call(self.manager.containers.get, container_id))
 
     @web.authenticated
     @authorized
@@ -77,7 +77,7 @@ class ContainerHandler(TFContainerAPIHandler):
         A kernel that this server runs in it is shut down first: else Jupyter would take its end for a death, and
         restart it.
         """
-        model = await self.manager.threads.call(self.manager.get, container_id)
+        model = await self.manager.threads.call(self.manager.containers.get, container_id)
         kernel = model["kernel"]
         if kernel and kernel["id"] in self.kernel_manager:
             await self.kernel_manager.shutdown_kernel(kernel["id"], now=True)  # type: ignore[no-untyped-call]
@@ -105,12 +105,12 @@ class ContainerLogsHandler(TFContainerAPIHandler):
         if follow == "true":
             await self._follow(container_id, int(tail))
         else:
-            log = await self.manager.threads.call(self.manager.logs, container_id, int(tail))
+            log = await self.manager.threads.call(self.manager.containers.logs, container_id, int(tail))
             self.finish({"id": container_id, "log": log})
 
     async def _follow(self, container_id: str, tail: int) -> None:
         # Whether there is one is to be known before the answer begins.
-        await self.manager.threads.call(self.manager.get, container_id)
+        await self.manager.threads.call(self.manager.containers.get, container_id)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         # Proxies that gather an answer would keep all of it back (nginx heeds this).
         self.set_header("X-Accel-Buffering", "no")
@@ -143,7 +143,7 @@ class ContainerOutputHandler(TFContainerAPIHandler):
     @authorized
     async def get(self, container_id: str) -> None:
         """Answer with it as text."""
-        said = await self.manager.threads.call(self.manager.output, container_id)
+        said = await self.manager.threads.call(self.manager.containers.output, container_id)
         self.finish({"id": container_id, **said})
 
 
@@ -171,7 +171,7 @@ class Following:
 
     def _read(self, manager: ContainerManager, container_id: str, tail: int) -> None:
         try:
-            for piece in manager.follow_logs(container_id, tail, self._opened):
+            for piece in manager.containers.follow_logs(container_id, tail, self._opened):
                 self._tell(piece)
         except TFContainerError as error:
             self._tell(f"{error}\n")
@@ -201,8 +201,8 @@ class ContainerStatsHandler(TFContainerAPIHandler):
         """Answer with the figures of each that runs, at this time; nothing runs where there is no engine."""
         manager, call = self.manager, self.manager.threads.call
         try:
-            ids, use = await asyncio.gather(call(manager.running_ids), call(manager.cards.use))
-            found = await asyncio.gather(*(call(manager.figures, one, use) for one in ids))
+            ids, use = await asyncio.gather(call(manager.containers.running_ids), call(manager.cards.use))
+            found = await asyncio.gather(*(call(manager.containers.figures, one, use) for one in ids))
         except EngineError:
             found = []
         self.finish(json.dumps([figures for figures in found if figures]))
@@ -219,7 +219,7 @@ class ContainerTerminalsHandler(TFContainerAPIHandler):
         if not isinstance(root, bool):
             raise web.HTTPError(HTTPStatus.BAD_REQUEST, "root must be of type bool.")
         manager = self.manager
-        await manager.threads.call(manager.admit_shell, container_id, root=root)
+        await manager.threads.call(manager.containers.admit_shell, container_id, root=root)
         terminals = self.settings.get("terminal_manager")
         if not self.settings.get("terminals_available") or terminals is None:
             raise web.HTTPError(
@@ -247,7 +247,7 @@ class ContainerRestartHandler(TFContainerAPIHandler):
     @authorized
     async def post(self, container_id: str) -> None:
         """Restart its kernel in a fresh container, at the same addresses: clients stay connected."""
-        model = await self.manager.threads.call(self.manager.get, container_id)
+        model = await self.manager.threads.call(self.manager.containers.get, container_id)
         kernel = model["kernel"]
         if not kernel or kernel["id"] not in self.kernel_manager:
             raise web.HTTPError(HTTPStatus.CONFLICT, "No kernel of this server runs in that container.")

@@ -312,7 +312,7 @@ def test_secrets_go_to_the_kernel_and_nowhere_else(place: Home) -> None:
         (container,) = place.containers()
         log = engine.logs(container["Id"]).decode()
         engine.close()
-        told = json.dumps([container, inspected(place), ContainerManager.instance().list()]) + log
+        told = json.dumps([container, inspected(place), ContainerManager.instance().containers.list()]) + log
         state = [path.read_text() for path in (place.data / "tfcontainer" / "c").rglob("*.json")]
         assert state
         assert "-value" not in told + "".join(state)

@@ -30,7 +30,7 @@ from jupyter_tfcontainer.manager import ContainerManager
 manager = ContainerManager()
 for line in sys.stdin:
     use = manager.cards.use()
-    figures = [manager.figures(container, use) for container in line.split()]
+    figures = [manager.containers.figures(container, use) for container in line.split()]
     print(json.dumps({"cards": [asdict(card) for card in use.cards], "figures": figures}), flush=True)
 manager.close()
 """

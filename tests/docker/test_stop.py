@@ -97,4 +97,4 @@ async def test_a_server_that_has_died(server: Server) -> None:
     container = await server.container()
     [owned] = ContainerManager.instance()._containers.values()
     owned.record.close()
-    assert ContainerManager.instance().server(container["id"]) is None
+    assert ContainerManager.instance().containers.server(container["id"]) is None
