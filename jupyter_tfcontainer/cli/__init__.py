@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 
 from .. import __version__
 from ..errors import TFContainerError
 from ..manager import ContainerManager
-from . import catalog, containers, disk, doctor, environments, images, shells
+from . import catalog, containers, disk, doctor, environments, images, interrupts, shells
 from .output import complain
 
 NO_PROVISIONER = (
@@ -24,8 +23,6 @@ NO_PROVISIONER = (
     "“Select Kernel”, then "
     "“Existing Jupyter Server…”."
 )
-# As a shell says that a signal ended its command.
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,20 +40,29 @@ def main(argv: list[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
+        try:
+            return _run(arguments)
+        finally:
+            if ContainerManager.initialized():
+                ContainerManager.instance().close()
+    except KeyboardInterrupt:
+        # Of somebody who has waited long enough for that.
+        interrupts.leave()
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except TFContainerError as error:
         complain(str(error))
         return 1
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return interrupts.INTERRUPTED
     except BrokenPipeError:
         # `| head` has seen enough. What is still in the buffer has nowhere to go when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    finally:
-        if ContainerManager.initialized():
-            ContainerManager.instance().close()
     return status
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from ..building import Packages
 from ..engine.pulls import Progress
 from ..manager import ContainerManager
 from ..operations import Operation
+from . import interrupts
 from .containers import CONTAINER, find
 from .output import ago, complain, dump, say, size, table
 
@@ -192,40 +191,20 @@ def _rmi(arguments: argparse.Namespace) -> int:
 
 
 def _follow(operation: Operation) -> int:
-    """Show how an operation gets on, until it has ended. Ctrl-C cancels it, and waits until it has cleaned up."""
+    """Show how an operation gets on, until it has ended, of itself or by Ctrl-C."""
     display = _Display(operation)
     operation.watch(display.news)
     try:
-        interrupted = asyncio.run(_interrupted(operation))
+        interrupted = interrupts.wait(operation, display.say)
     finally:
         display.close()
+    if interrupted > 1:
+        interrupts.leave()
     if interrupted:
         complain(operation.message)
         raise KeyboardInterrupt
     say(operation.wait().message)
     return 0
-
-
-async def _interrupted(operation: Operation) -> bool:
-    """Wait for an operation's end, and say whether Ctrl-C came before it; a second Ctrl-C waits no longer.
-
-    An event loop hears of a signal whichever thread the kernel gives it to. A thread that waits for a lock does not:
-    one that another thread takes, which it may while it starts a third, would leave it waiting.
-    """
-    loop = asyncio.get_running_loop()
-    heard = asyncio.Event()
-
-    def interrupt() -> None:
-        heard.set()
-        loop.remove_signal_handler(signal.SIGINT)
-        operation.cancel("Ctrl-C")
-
-    # Who runs it in the background of a script wants it to go on.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-    # Not cancelled with what waits for it; what it has ended with is asked afterwards.
-    await asyncio.gather(asyncio.shield(asyncio.wrap_future(operation.done)), return_exceptions=True)
-    return heard.is_set()
 
 
 class _Display:
@@ -251,24 +230,25 @@ class _Display:
             return
         if operation.message != self._message:
             self._message = operation.message
-            self._write(operation.message)
+            self.say(operation.message)
         for line in operation.said(self._said):
             self._said += 1
-            self._write(line)
+            self.say(line)
         if operation.progress and operation.progress.phase in HEADS:
             self._show(operation.progress)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        if sys.stderr.isatty():
+            tqdm.write(line, file=sys.stderr)
+        else:
+            complain(line)
 
     def close(self) -> None:
         """Nothing more is to be shown."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-    def _write(self, line: str) -> None:
-        if sys.stderr.isatty():
-            tqdm.write(line, file=sys.stderr)
-        else:
-            complain(line)
 
     def _show(self, progress: Progress) -> None:
         if progress.phase != self._phase:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 import pytest
 from homes import MODERN, Home, processes
 from kernels import TIMEOUT, until
@@ -123,6 +127,61 @@ def test_removal_whose_engine_is_silent(engine: SmallEngine, manager: ContainerM
     assert until(lambda: container.id not in [one["Id"] for one in home.containers()], TIMEOUT)
     manager.close()
     assert home.leftovers() == []
+
+
+def test_ctrl_c_twice_while_the_engine_is_silent(engine: SmallEngine, home: Home) -> None:
+    """The first would have it cleaned up, the second does not wait for that; what is left is found later."""
+    command = [sys.executable, "-m", "jupyter_tfcontainer.cli"]
+    env = {**os.environ, **home.variables(), "DOCKER_HOST": engine.url}
+    build = ["build", "--base", MODERN, "--pip", "nothing", "--tag", "tfcontainer-test/nothing:1"]
+    before = engine.docker("ps", "--all", "--quiet")
+    process = pexpect.spawn(
+        command[0], [*command[1:], *build], env=env, encoding="utf-8", timeout=TIMEOUT, dimensions=(24, 200)
+    )
+    process.expect("Installing nothing")
+    with frozen(engine):
+        process.sendintr()
+        process.expect("Cancelling, and cleaning up. Ctrl-C again leaves it as it is.")
+        process.sendintr()
+        process.expect("`jupyter tfcontainer doctor --clean` removes it.")
+        process.expect(pexpect.EOF)
+        process.close()
+    assert process.exitstatus == 128 + signal.SIGINT
+    # Whether the engine, once it is back, removes the container that it was asked to remove is up to it.
+    subprocess.run([*command, "doctor", "--clean"], env=env, check=False, stdout=subprocess.DEVNULL)
+    assert engine.docker("ps", "--all", "--quiet") == before
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_runs_that_are_ended(signum: signal.Signals) -> None:
+    """They clean up, in the background of a script as well, where shells have Ctrl-C ignored."""
+    program = """
+import sys, threading
+import faults
+
+def main():
+    try:
+        print("runs", flush=True)
+        threading.Event().wait()
+    finally:
+        print("cleans up")
+
+sys.exit(faults.interruptible(main))
+"""
+    with subprocess.Popen(
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", program],
+        cwd=Path(__file__).parent.parent.parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "runs\n"
+        process.send_signal(signum)
+        try:
+            assert process.communicate(timeout=TIMEOUT)[0] == "cleans up\n"
+        finally:
+            process.kill()
+    assert process.returncode == 128 + signal.SIGINT
 
 
 def _see(fault: Fault, engine: SmallEngine | None) -> None:

@@ -113,6 +113,27 @@ def test_pull_on_a_terminal(folders: Home, registry: Registry) -> None:
         assert until(lambda: line.connections == 0, TIMEOUT)
 
 
+def test_ctrl_c_is_not_for_who_ignores_it(folders: Home, registry: Registry) -> None:
+    """A script lets it run in the background."""
+    with registries.slow(registry, 2 * MEGABYTE) as line:
+        reference = f"{line.name}/test/big:1"
+        with subprocess.Popen(
+            ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "pull", reference],
+            env={**os.environ, **folders.variables()},
+            cwd=folders.workspace,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stderr
+            assert process.stdout
+            while process.stderr.readline() != "Downloading.\n":
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.read() == f"The image {reference} was pulled on {os.uname().nodename}.\n"
+        assert process.returncode == 0
+
+
 def test_pull_that_fails(folders: Home, registry: Registry) -> None:
     printed, said = command(folders, "pull", f"{registry.name}/test/big:no", status=1)
     assert printed == ""
