@@ -70,15 +70,18 @@ LINTERS = {
     "front end: lint": ("jlpm", "lint:check"),
 }
 # Tests mostly wait, for engines and kernels; those of a file share what they have set up. The longest file comes early.
-WORKERS = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
+BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
 # On a machine that does much else something may come too late. What fails is tried once more, and told of as well,
 # with why; and so is what takes long.
 AGAIN = ("--reruns=1", "-raR", "--rerun-show-tracebacks", "--durations=30")
 TESTS = {
     "front end: vitest": ("jlpm", "test"),
-    "pytest": ("pytest", "tests", *WORKERS, *AGAIN),
+    "pytest": ("pytest", "tests", "--numprocesses=3", *BY_FILE, *AGAIN),
     # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
-    "pytest in a browser": ("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server", *AGAIN),
+    "pytest in a browser": (
+        *("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
+        *("--numprocesses=2", *BY_FILE, *AGAIN),
+    ),
 }
 
 
