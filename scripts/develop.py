@@ -87,7 +87,9 @@ TESTS = {
 
 def environment() -> dict[str, str]:
     """Return the variables for programs of the virtual environment."""
-    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    # Hundreds of processes would compile all modules anew, each of them.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**variables, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
 def has_node() -> bool:

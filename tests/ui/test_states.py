@@ -26,8 +26,23 @@ from playwright.sync_api import Browser, expect
 
 THEMES = ["JupyterLab Dark", "JupyterLab Light"]
 IMAGES, CONTAINERS = 200, 30
-# Seconds of its processor that the page may take to draw all of it anew, and of each second in which it shows figures.
-DRAWN, SHARE = 0.5, 0.2
+# How much the page may take to draw all of it anew, and in each second in which it shows figures, measured by what it
+# takes to draw rows of nothing but text and buttons: how fast a machine is, and what else it does, is not our merit.
+DRAWN, SHARE = 3.0, 0.5
+PLAIN = """() => {
+    for (let times = 0; times < 10; times++) {
+        const box = document.createElement("div");
+        for (let row = 0; row < 300; row++) {
+            const line = box.appendChild(document.createElement("div"));
+            line.style.display = "flex";
+            line.append(`row ${row} of ${times}`);
+            line.appendChild(document.createElement("button")).textContent = "Press";
+        }
+        document.body.append(box);
+        box.getBoundingClientRect();
+        box.remove();
+    }
+}"""
 # Containers that start at the same time.
 AT_ONCE = 3
 MEGABYTE = 10**6
@@ -110,6 +125,14 @@ def taken(panel: Panel, act: Callable[[], None]) -> float:
     return after - before
 
 
+def effort(panel: Panel, act: Callable[[], None]) -> float:
+    """What something takes of the page's processor, as a multiple of what plain rows take."""
+    plain = min(taken(panel, lambda: panel.page.evaluate(PLAIN)) for _ in range(3))
+    spent = taken(panel, act)
+    print(f"{spent:.2f} s of the page's processor, and {plain:.2f} s for plain rows")
+    return spent / plain
+
+
 def look_again(panel: Panel) -> None:
     """Have all of it asked anew."""
     panel.lab.answered("GET", "api/tfcontainer/images", lambda: panel.press("Look again"))
@@ -158,10 +181,8 @@ def test_two_hundred_images(panel: Panel, client: docker.APIClient, pytestconfig
         look_again(panel)
         expect(rows).to_have_count(IMAGES + 1)
 
-    spent = taken(panel, look_at_all)
-    again = taken(panel, lambda: look_again(panel))
-    print(f"{IMAGES} images: {spent:.2f} s of the page's processor at first, then {again:.2f} s")
-    assert max(spent, again) < DRAWN
+    assert effort(panel, look_at_all) < DRAWN
+    assert effort(panel, lambda: look_again(panel)) < DRAWN
     expect(panel.section("images")).to_contain_text(f"{IMAGES + 1} images")
     rows.last.scroll_into_view_if_needed()
     everybody_can_read_it(panel, pictures(pytestconfig), "images")
@@ -239,12 +260,9 @@ def test_thirty_containers(panel: Panel, browser: Browser, pytestconfig: pytest.
     expect(rows).to_have_count(CONTAINERS)
     expect(rows.last.get_by_role("img").first).to_be_attached()
     expect(rows.last).to_contain_text(re.compile(r"\d+ MiB of 256 MiB"))
-    drawn = taken(panel, lambda: look_again(panel))
+    assert effort(panel, lambda: look_again(panel)) < DRAWN
     seconds = 10
-    figures = taken(panel, lambda: panel.page.wait_for_timeout(seconds * 1000)) / seconds
-    print(f"{CONTAINERS} containers: {drawn:.2f} s of the page's processor to draw, {figures:.0%} of it with figures")
-    assert drawn < DRAWN
-    assert figures < SHARE
+    assert effort(panel, lambda: panel.page.wait_for_timeout(seconds * 1000)) / seconds < SHARE
     everybody_can_read_it(panel, pictures(pytestconfig), "containers")
     with LabPage(browser, server) as other:
         second = Panel(other)
