@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import requests
 from homes import LEGACY, temporary_home
 from kernels import until
 from labs import Lab, lab
@@ -28,6 +29,15 @@ def come_back(server: Lab) -> None:
     assert until(lambda: server.get("api/kernels")[0]["connections"], BACK_SECONDS)
 
 
+def is_recorded(server: Lab, container: str) -> bool:
+    """Whether what the kernel in a container says from now on is kept: it is not in its first moments."""
+    try:
+        server.get(f"api/tfcontainer/containers/{container}/output")
+    except requests.HTTPError:
+        return False
+    return True
+
+
 def check_lines(output: Locator, fewest: int) -> None:
     """See that all is there that was counted, once and in order."""
     expect(output).to_contain_text(re.compile(r"end \d+\n$"))
@@ -50,6 +60,7 @@ def test_a_page_goes_on(browser: Browser) -> None:
         with lab(home) as first, LabPage(browser, first) as page:
             page.launch("TF")
             (before,) = home.containers()
+            assert until(lambda: is_recorded(first, before["Id"]), BACK_SECONDS)
             output = page.enter(COUNTS)
             expect(output).to_contain_text("\n99\n")
             # Lab says more than once that there is no server, and goes on trying.
