@@ -18,23 +18,10 @@ _HOW = {
 }
 
 
-def too_slow(engine: Engine, container: RunningContainer, kernel: Kernel, seconds: float) -> KernelFailed:
-    """The error of a start whose kernel did not become ready in time.
-
-    Parameters
-    ----------
-    engine
-        which has the container
-    container, kernel
-        where, and which
-    seconds
-        that it had
-    """
-    return _failed(engine, container, f"was not ready within {seconds:.0f} s", _last_log(engine, container, kernel))
-
-
-def too_soon(engine: Engine, container: RunningContainer, kernel: Kernel, how: Exit) -> KernelFailed:
-    """The error of a start whose kernel ended before it was ready.
+def failed(
+    engine: Engine, container: RunningContainer, kernel: Kernel, how: Exit | None, seconds: float
+) -> KernelFailed:
+    """The error of a start whose kernel did not become ready.
 
     Parameters
     ----------
@@ -43,9 +30,17 @@ def too_soon(engine: Engine, container: RunningContainer, kernel: Kernel, how: E
     container, kernel
         where, and which
     how
-        it ended
+        it ended; None where it only took too long
+    seconds
+        that it had
     """
-    return _failed(engine, container, _HOW[how.reason].format(how), _last_log(engine, container, kernel, how))
+    what = _HOW[how.reason].format(how) if how else f"was not ready within {seconds:.0f} s"
+    log = _last_log(engine, container, kernel, how)
+    return KernelFailed(
+        f"The kernel of {container.environment.display_name} {what} on {engine.facts.host}, before it was ready. "
+        f"{blame(container.environment)}"
+        f"The log of its container ends:\n{log or '(nothing)'}"
+    )
 
 
 def tell(engine: Engine, container: RunningContainer, kernel: Kernel, how: Exit, events: KernelEvents) -> str:
@@ -80,14 +75,6 @@ def tell(engine: Engine, container: RunningContainer, kernel: Kernel, how: Exit,
     return f"{message} The log of its container ends:\n{log}"
 
 
-def _failed(engine: Engine, container: RunningContainer, what: str, log: str) -> KernelFailed:
-    return KernelFailed(
-        f"The kernel of {container.environment.display_name} {what} on {engine.facts.host}, before it was ready. "
-        f"{blame(container.environment)}"
-        f"The log of its container ends:\n{log or '(nothing)'}"
-    )
-
-
 def _out_of_memory(engine: Engine, container: RunningContainer) -> bool:
     try:
         return bool(engine.inspect(container.id)["State"]["OOMKilled"])
@@ -95,7 +82,7 @@ def _out_of_memory(engine: Engine, container: RunningContainer) -> bool:
         return False
 
 
-def _last_log(engine: Engine, container: RunningContainer, kernel: Kernel, how: Exit | None = None) -> str:
+def _last_log(engine: Engine, container: RunningContainer, kernel: Kernel, how: Exit | None) -> str:
     """The end of what a kernel printed, which may get into the log behind the word that it has ended."""
     try:
         if how is None or how.reason == "container":

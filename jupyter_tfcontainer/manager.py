@@ -419,9 +419,10 @@ class ContainerManager(Settings):
             try:
                 kernel.ready.result(LAUNCH_TIMEOUT)
             except FutureTimeoutError:
-                raise deaths.too_slow(self.engine, container, kernel, LAUNCH_TIMEOUT) from None
+                raise deaths.failed(self.engine, container, kernel, None, LAUNCH_TIMEOUT) from None
             except ContainerError:
-                raise deaths.too_soon(self.engine, container, kernel, kernel.exited.result()) from None
+                how = kernel.exited.result()
+                raise deaths.failed(self.engine, container, kernel, how, LAUNCH_TIMEOUT) from None
         return kernel
 
     def _held(self, container: RunningContainer) -> bool:
