@@ -8,16 +8,25 @@ FAULTS_ARGS ?=
 # As in: make soak SOAK_ARGS="--cycles 100"
 SOAK_ARGS ?=
 
-.PHONY: help lab test bench faults soak lint format build images stop clean
+.PHONY: help lab test test-fast test-all test-changed bench faults soak lint format build images stop clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: ## set everything up and open JupyterLab on examples/ (LAB_ARGS="--no-browser ...")
 	@$(PYTHON) scripts/develop.py lab $(LAB_ARGS)
 
-test: ## set everything up and run every check and test
+test: ## set everything up and run the checks and tests that every change runs
 	@$(PYTHON) scripts/develop.py test
+
+test-fast: ## run the tests that need neither an engine nor a browser
+	@$(PYTHON) scripts/develop.py test --tier fast
+
+test-all: ## run every test, those that take long among them
+	@$(PYTHON) scripts/develop.py test --tier all
+
+test-changed: ## run what `make test` does, and those long tests whose subject the last commits touch (CI_BASE=COMMIT)
+	@$(PYTHON) scripts/develop.py test --tier changed
 
 bench: ## measure kernels in containers against local ones and other programs' (BENCH_ARGS="--quick")
 	@$(PYTHON) scripts/bench.py $(BENCH_ARGS)

@@ -3,7 +3,7 @@
 python3 scripts/develop.py install   the virtual environment, with the project in it
 python3 scripts/develop.py lab       JupyterLab on examples/; arguments go to jupyter lab
 python3 scripts/develop.py lint      what looks at the code without running it
-python3 scripts/develop.py test      everything, on real engines and in a real browser
+python3 scripts/develop.py test      the tests: what every change runs, or those of another tier
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ import sys
 import time
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 import engine
-from steps import ROOT, StepError, apt_install, main, need, run, step
+from steps import BIN, ROOT, VENV, StepError, apt_install, environment, main, need, run, step
+from suite import Tier, check, linters, run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-VENV = ROOT / ".venv"
-BIN = VENV / "bin"
 STAMP = VENV / "installed"
 NODE_MAJOR = 20
 # What an installation depends on; Python modules do not count, since it is editable.
@@ -59,37 +58,6 @@ TEST_PROGRAMS = {
     "rootlesskit": "rootlesskit",
     "slirp4netns": "slirp4netns",
 }
-LINTERS = {
-    "ruff check": ("ruff", "check", "."),
-    "ruff format": ("ruff", "format", "--check", "."),
-    "mypy": ("mypy",),
-    "mypy scripts": ("mypy", "scripts"),
-    # By their names: mypy finds no file in a folder that its settings leave out.
-    "mypy tests/ui": ("mypy", *(str(path) for path in sorted((ROOT / "tests" / "ui").glob("*.py")))),
-    "codespell": ("codespell",),
-    "front end: lint": ("jlpm", "lint:check"),
-}
-# Tests mostly wait, for engines and kernels; those of a file share what they have set up. The longest file comes early.
-BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
-# On a machine that does much else something may come too late. What fails is tried once more, and told of as well,
-# with why; and so is what takes long.
-AGAIN = ("--reruns=1", "-raR", "--rerun-show-tracebacks", "--durations=30")
-TESTS = {
-    "front end: vitest": ("jlpm", "test"),
-    "pytest": ("pytest", "tests", "--numprocesses=3", *BY_FILE, *AGAIN),
-    # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
-    "pytest in a browser": (
-        *("pytest", "tests/ui", "--confcutdir=tests/ui", "-p", "no:jupyter_server"),
-        *("--numprocesses=2", *BY_FILE, *AGAIN),
-    ),
-}
-
-
-def environment() -> dict[str, str]:
-    """Return the variables for programs of the virtual environment."""
-    # Hundreds of processes would compile all modules anew, each of them.
-    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**variables, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
 def has_node() -> bool:
@@ -210,26 +178,12 @@ def lab(arguments: Sequence[str]) -> NoReturn:
     os.execve(command[0], [*command, *root, *arguments], environment())  # noqa: S606
 
 
-def check(groups: dict[str, tuple[str, ...]]) -> None:
-    """Run commands of the virtual environment one after the other, all of them, and tell of those that failed."""
-    failed: list[str] = []
-    times: list[str] = []
-    for name, command in groups.items():
-        print(f"\n== {name}: {shlex.join(command)}", flush=True)
-        start = time.monotonic()
-        folder = ROOT / "labextension" if command[0] == "jlpm" else ROOT
-        done = subprocess.run([BIN / command[0], *command[1:]], cwd=folder, env=environment(), check=False)
-        verdict = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
-        times.append(f"{time.monotonic() - start:6.1f} s  {name}: {verdict}")
-        if done.returncode:
-            failed.append(name)
-    print("\n" + "\n".join(times), flush=True)
-    if failed:
-        raise StepError(f"{', '.join(failed)} failed; what was printed stands above.")
-
-
-def test() -> int:
-    """Set up what is missing, run every check, and leave no engine behind that was not there."""
+def test(tier: Tier) -> int:
+    """Set up what is missing, run every check of a tier, and leave no engine behind that was not there."""
+    if tier == "fast":
+        install()
+        run_tests(tier)
+        return 0
     begin = time.monotonic()
     started = engine.start()
     try:
@@ -239,8 +193,7 @@ def test() -> int:
             install()
         # Tests begin where a person does; `make lab` adds it again.
         shutil.rmtree(CPU_CARD, ignore_errors=True)
-        check(LINTERS)
-        check(TESTS)
+        run_tests(tier)
     finally:
         if started:
             engine.stop()
@@ -251,7 +204,7 @@ def test() -> int:
 def lint() -> int:
     """Look at the code without running it."""
     install()
-    check(LINTERS)
+    check(linters(), at_once=2)
     return 0
 
 
@@ -259,6 +212,7 @@ def develop(arguments: list[str]) -> int:
     """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("verb", choices=["install", "lab", "lint", "test"])
+    parser.add_argument("--tier", choices=get_args(Tier), default="first", help="which tests")
     options, rest = parser.parse_known_args(arguments)
     if options.verb == "lab":
         lab(rest)
@@ -267,7 +221,7 @@ def develop(arguments: list[str]) -> int:
     if options.verb == "install":
         install()
         return 0
-    return lint() if options.verb == "lint" else test()
+    return lint() if options.verb == "lint" else test(options.tier)
 
 
 if __name__ == "__main__":

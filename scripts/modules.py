@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Sequence
 
 import engine
-from develop import BIN, building_images, environment, install, make_venv
-from steps import ROOT, need
+from develop import building_images, install, make_venv
+from steps import BIN, ROOT, environment, need
 
 
 def run_module(

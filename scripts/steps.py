@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
 
 
 class StepError(Exception):
     """A step cannot go on; the message says what a person can do about it."""
+
+
+def environment() -> dict[str, str]:
+    """Return the variables for programs of the virtual environment."""
+    # Hundreds of processes would compile all modules anew, each of them.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**variables, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
 def cache_dir() -> Path:

@@ -21,13 +21,19 @@ from jupyter_tfcontainer.manager import ContainerManager
 # A shell has a job in the background ignore this, and all that the job starts as well; here programs are interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["nvml_standin", "pytest_jupyter.jupyter_server"]
+pytest_plugins = ["nvml_standin", "pytest_jupyter.jupyter_server", "timekeeping"]
 
 
 @pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def with_engine() -> bool:
+    """Whether there is an engine: `unit/` has none."""
+    return True
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, with_engine: bool) -> Iterator[Home]:
     """Folders of its own for each test, which this process takes for the person's."""
-    with temporary_home() as home:
+    with temporary_home(with_engine=with_engine) as home:
         for name, value in home.variables().items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("JUPYTER_PATH", raising=False)

@@ -119,25 +119,35 @@ class Home:
 
     def leftovers(self) -> list[str]:
         """What is left of containers: themselves, their folders, their threads."""
+        return [*(one["Id"] for one in self.containers()), *self.left_on_host()]
+
+    def left_on_host(self) -> list[str]:
+        """What is left of containers without asking the engine: their folders, their threads."""
         return [
-            *(one["Id"] for one in self.containers()),
             *map(str, (self.data / "tfcontainer" / "c").glob("*")),
             *(thread.name for thread in threading.enumerate() if thread.name.startswith("tfcontainer")),
         ]
 
 
 @contextmanager
-def temporary_home() -> Iterator[Home]:
-    """Make a home; whatever ran from it must be gone at the end."""
+def temporary_home(*, with_engine: bool = True) -> Iterator[Home]:
+    """Make a home; whatever ran from it must be gone at the end.
+
+    Parameters
+    ----------
+    with_engine
+        whether there is an engine that may have run something
+    """
     home = Home(Path(tempfile.mkdtemp(prefix="tfc-")))
     for folder in ("home", "ws", "data", "config", "run"):
         (home.root / folder).mkdir()
     try:
         yield home
-        left = home.leftovers()
+        left = home.leftovers() if with_engine else home.left_on_host()
         assert not left
     finally:
-        with closing(engine_client()) as client:
-            for one in home.containers():
-                client.remove_container(one["Id"], force=True)
+        if with_engine:
+            with closing(engine_client()) as client:
+                for one in home.containers():
+                    client.remove_container(one["Id"], force=True)
         shutil.rmtree(home.root, ignore_errors=True)

@@ -15,6 +15,8 @@ from homes import LEGACY
 from pages import LabPage
 from registries import Registry
 
+pytest_plugins = ["timekeeping"]
+
 # As the catalog names it.
 CATALOGUED = "tensorflow/tensorflow:1.2.1-py3"
 

@@ -1,0 +1,303 @@
+"""Run the checks and tests of a tier, and say what they took.
+
+python3 scripts/suite.py budgets    write tests/budgets.json from what the last run took
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from accounting import accounting
+from steps import BIN, ROOT, StepError, environment, main
+from tiers import SECOND_TIER, changed_files, second_tier
+
+Tier = Literal["fast", "first", "changed", "all"]
+BUILD = ROOT / "build"
+REPORTS = BUILD / "test-reports"
+TIMES = BUILD / "test-times.json"
+BUDGETS = ROOT / "tests" / "budgets.json"
+BROWSER_TESTS = "tests/browser"
+# They need no engine, so none is to be found.
+NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere"}
+# More than this many tests that are tried again fail the run, and so does a file beyond its budget.
+RERUNS = 3
+# What a file may take that has no budget, and how much longer than the last time any file may.
+DEFAULT_BUDGET = 15.0
+ALLOWANCE = 2.0
+# What `calibrate` takes on the machine whose seconds stand in the budgets.
+REFERENCE = 0.2
+LOOPS = 4_000_000
+SHOWN = 15
+
+# Tests mostly wait, for engines and kernels; those of a file share what they have set up. The longest file comes first.
+BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
+# On a machine that does much else something may come too late. What fails is tried once more, and told of with why.
+AGAIN = ("--reruns=1", "-raR", "--rerun-show-tracebacks")
+# In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
+BROWSER = ("-p", "no:jupyter_server", f"--confcutdir={BROWSER_TESTS}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of the virtual environment.
+
+    Parameters
+    ----------
+    name
+        what it is called in the report
+    command
+        program and arguments
+    variables
+        what its environment has beside ours
+    """
+
+    name: str
+    command: tuple[str, ...]
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def report(self) -> Path:
+        """Where `tests/timekeeping.py` writes what its tests took."""
+        return REPORTS / f"{self.name.replace(' ', '-')}.json"
+
+    def run(self, *, quiet: bool) -> tuple[int, float, str]:
+        """Run it; return its exit status, its seconds, and, where it runs quietly, what it printed."""
+        begin = time.monotonic()
+        variables = {**environment(), "TEST_REPORT": str(self.report), **self.variables}
+        done = subprocess.run(
+            [BIN / self.command[0], *self.command[1:]],
+            cwd=ROOT / "labextension" if self.command[0] == "jlpm" else ROOT,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if quiet else None,
+            stderr=subprocess.STDOUT if quiet else None,
+            text=True,
+            check=False,
+        )
+        return done.returncode, time.monotonic() - begin, done.stdout or ""
+
+
+def linters() -> list[Stage]:
+    """Return what looks at the code without running it."""
+    # By their names: mypy finds no file in a folder that its settings leave out.
+    browser = sorted(str(path.relative_to(ROOT)) for path in (ROOT / BROWSER_TESTS).glob("*.py"))
+    return [
+        # The longest first.
+        Stage("mypy", ("mypy",)),
+        Stage("front end: lint", ("jlpm", "lint:check")),
+        Stage("ruff check", ("ruff", "check", ".")),
+        Stage("ruff format", ("ruff", "format", "--check", ".")),
+        Stage("mypy of the scripts", ("mypy", "scripts")),
+        Stage("mypy of the browser tests", ("mypy", *browser)),
+        Stage("codespell", ("codespell",)),
+    ]
+
+
+def unit_tests(processes: int) -> list[Stage]:
+    """Return the tests that need neither an engine nor a browser."""
+    parallel = (f"--numprocesses={processes}", *BY_FILE) if processes > 1 else ()
+    return [
+        Stage("unit tests", ("pytest", "tests/unit", "-q", "-m", "not timing", *parallel, *AGAIN), NO_ENGINE),
+        Stage("front end: vitest", ("jlpm", "test")),
+    ]
+
+
+def pytest_stage(name: str, *arguments: str, marks: str, processes: int) -> Stage:
+    """Return a stage of tests that need an engine."""
+    parallel = (f"--numprocesses={processes}", *BY_FILE) if processes else ()
+    return Stage(name, ("pytest", *arguments, "-m", marks, *parallel, *AGAIN))
+
+
+def engine_tests(tier: Tier) -> list[Stage]:
+    """Return the tests that need an engine, or a browser as well, in the order that they run in."""
+    stages = [
+        pytest_stage("tests with an engine", "tests/engine", marks="not slow and not timing", processes=3),
+        pytest_stage("tests in a browser", BROWSER_TESTS, *BROWSER, marks="not slow", processes=2),
+    ]
+    files = second_tier(changed_files()) if tier == "changed" else list(SECOND_TIER) if tier == "all" else []
+    with_browser = [path for path in files if path.startswith(BROWSER_TESTS)]
+    if tier == "changed":
+        print(f"\nThe change touches what these slow tests prove: {', '.join(files) or 'none'}.", flush=True)
+    if others := [path for path in files if path not in with_browser]:
+        stages.append(pytest_stage("slow tests", *others, marks="slow and not timing", processes=3))
+    if with_browser:
+        stages.append(pytest_stage("slow tests in a browser", *with_browser, *BROWSER, marks="slow", processes=2))
+    # Last, when nothing runs beside them.
+    stages.append(pytest_stage("tests of times", "tests/unit", "tests/engine", marks="timing", processes=0))
+    return stages
+
+
+def check(stages: list[Stage], *, at_once: int = 1) -> list[str]:
+    """Run stages, all of them.
+
+    Parameters
+    ----------
+    stages
+        what to run
+    at_once
+        how many run at a time; where it is more than one, what a stage prints is shown once it is done
+
+    Returns
+    -------
+    list
+        a line about each
+    """
+    lines: list[str] = []
+
+    def one(stage: Stage) -> bool:
+        title = f"\n== {stage.name}: {shlex.join(stage.command)[:200]}"
+        if at_once == 1:
+            print(title, flush=True)
+        status, seconds, output = stage.run(quiet=at_once > 1)
+        verdict = "ok" if status == 0 else f"FAILED ({status})"
+        if at_once > 1:
+            print(f"{title}\n{output}", flush=True)
+        lines.append(f"{seconds:6.1f} s  {stage.name}: {verdict}")
+        return status == 0
+
+    with ThreadPoolExecutor(at_once) as pool:
+        passed = list(pool.map(one, stages))
+    print("\n" + "\n".join(lines), flush=True)
+    if not all(passed):
+        failed = [stage.name for stage, well in zip(stages, passed, strict=True) if not well]
+        raise StepError(f"{', '.join(failed)} failed; what was printed stands above.")
+    return lines
+
+
+def calibrate() -> float:
+    """Return how many times longer than the budgets' machine this one takes for the same work, at least 1."""
+    begin = time.process_time()
+    total = 0
+    for number in range(LOOPS):
+        total += number
+    return max(1.0, (time.process_time() - begin) / REFERENCE)
+
+
+def over_budget(seconds: dict[str, float], budgets: dict[str, float], speed: float) -> list[str]:
+    """Return a line about each file that took too long.
+
+    Parameters
+    ----------
+    seconds
+        what each file took
+    budgets
+        what it took when the budgets were written
+    speed
+        how many times longer than that machine this one takes
+    """
+    return [
+        f"{file} took {took:.0f} s; its budget is {budgets.get(file, DEFAULT_BUDGET):.0f} s "
+        f"(times {ALLOWANCE * speed:.1f} on this machine)"
+        for file, took in seconds.items()
+        if took > ALLOWANCE * speed * budgets.get(file, DEFAULT_BUDGET)
+    ]
+
+
+def longest(seconds: dict[str, float]) -> list[tuple[str, float]]:
+    """Return the first of what took longest, with its seconds."""
+    return sorted(seconds.items(), key=lambda item: -item[1])[:SHOWN]
+
+
+def report(processor: dict[str, float], lines: list[str], speed: float) -> None:
+    """Print what the run took, and keep it in `build/test-times.json`.
+
+    Parameters
+    ----------
+    processor
+        seconds of processor time by the command's name
+    lines
+        about each stage
+    speed
+        how many times longer than the budgets' machine this one takes
+
+    Raises
+    ------
+    StepError
+        if a file is over its budget, or too many tests were tried again
+    """
+    files: dict[str, float] = {}
+    tests: dict[str, float] = {}
+    again: list[dict[str, str]] = []
+    for path in REPORTS.glob("*.json"):
+        model = json.loads(path.read_text())
+        files.update(model["files"])
+        tests.update(model["tests"])
+        again += model["again"]
+    TIMES.write_text(
+        json.dumps(
+            {"speed": speed, "stages": lines, "processor": processor, "files": files, "tests": tests, "again": again},
+            indent=1,
+        )
+    )
+    print("\nProcessor time by program, in seconds:")
+    for name, seconds in longest(processor):
+        print(f"{seconds:8.1f}  {name}")
+    print(f"\nSeconds by file, the longest {SHOWN} of {len(files)} (all of them: {TIMES.relative_to(ROOT)}):")
+    for file, seconds in longest(files):
+        print(f"{seconds:8.1f}  {file}")
+    print(f"\nSeconds by test, the longest {SHOWN} of {len(tests)}:")
+    for test, seconds in longest(tests):
+        print(f"{seconds:8.1f}  {test}")
+    print("\n" + "\n".join(lines))
+    if again:
+        print(f"\n{len(again)} tests failed, and passed when they were tried again:")
+        for one in again:
+            print(f"  {one['test']}\n    " + one["why"].replace("\n", "\n    "))
+    problems = over_budget(files, json.loads(BUDGETS.read_text()), speed)
+    if len(again) > RERUNS:
+        problems.append(f"{len(again)} tests were tried again; more than {RERUNS} in a run are too many.")
+    if problems:
+        raise StepError("\n".join(problems))
+
+
+def run_tests(tier: Tier) -> None:
+    """Run the checks and tests of a tier; an engine and the images must be there but for ``fast``.
+
+    Raises
+    ------
+    StepError
+        if one failed
+    """
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    for path in REPORTS.glob("*.json"):
+        path.unlink()
+    if tier == "fast":
+        check(unit_tests(processes=os.cpu_count() or 1), at_once=1)
+        return
+    speed = calibrate()
+    lines: list[str] = []
+    with accounting() as processor:
+        lines += check([*linters(), *unit_tests(processes=1)], at_once=2)
+        lines += check(engine_tests(tier))
+    report(processor, lines, speed)
+
+
+def write_budgets() -> None:
+    """Write what each file took in the last run as its budget, and keep those of files that did not run."""
+    took = json.loads(TIMES.read_text())
+    budgets: dict[str, float] = json.loads(BUDGETS.read_text())
+    budgets.update({file: max(1, round(seconds / took["speed"])) for file, seconds in took["files"].items()})
+    kept = {file: seconds for file, seconds in sorted(budgets.items()) if (ROOT / file).exists()}
+    BUDGETS.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def suite(arguments: list[str]) -> int:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("verb", choices=["budgets"])
+    parser.parse_args(arguments)
+    write_budgets()
+    return 0
+
+
+if __name__ == "__main__":
+    main(suite)
