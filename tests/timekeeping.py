@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -33,15 +33,16 @@ class Timekeeper:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._files: Counter[str] = Counter()
-        self._tests: Counter[str] = Counter()
+        self._files: dict[str, float] = defaultdict(float)
+        self._tests: dict[str, float] = defaultdict(float)
         self._again: list[dict[str, str]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a part of a test: its set-up, its call or its end."""
         self._files[file_of(report.nodeid)] += report.duration
         self._tests[report.nodeid] += report.duration
-        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+        # pytest-rerunfailures has one more than pytest knows of.
+        if str(report.outcome) == "rerun":
             self._again.append({"test": report.nodeid, "why": report.longreprtext[-REASON_LENGTH:]})
 
     def pytest_sessionfinish(self) -> None:
