@@ -1,11 +1,7 @@
-"""Run the checks and tests of a tier, and say what they took.
-
-python3 scripts/suite.py budgets    write tests/budgets.json from what the last run took
-"""
+"""Run the checks and tests of a tier, and say what they took."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -17,25 +13,17 @@ from pathlib import Path
 from typing import Literal
 
 from accounting import accounting
-from steps import BIN, ROOT, StepError, environment, main
+from budgets import TIMES, calibrate, load, over_budget
+from steps import BIN, ROOT, StepError, environment
 from tiers import SECOND_TIER, changed_files, second_tier
 
 Tier = Literal["fast", "first", "changed", "all"]
-BUILD = ROOT / "build"
-REPORTS = BUILD / "test-reports"
-TIMES = BUILD / "test-times.json"
-BUDGETS = ROOT / "tests" / "budgets.json"
+REPORTS = TIMES.with_name("test-reports")
 BROWSER_TESTS = "tests/browser"
 # They need no engine, so none is to be found.
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere"}
-# More than this many tests that are tried again fail the run, and so does a file beyond its budget.
+# More than this many tests that are tried again fail the run.
 RERUNS = 3
-# What a file may take that has no budget, and how much longer than the last time any file may.
-DEFAULT_BUDGET = 15.0
-ALLOWANCE = 2.0
-# What `calibrate` takes on the machine whose seconds stand in the budgets.
-REFERENCE = 0.2
-LOOPS = 4_000_000
 SHOWN = 15
 
 # Tests mostly wait, for engines and kernels; those of a file share what they have set up. The longest file comes first.
@@ -173,35 +161,6 @@ def check(stages: list[Stage], *, at_once: int = 1) -> list[str]:
     return lines
 
 
-def calibrate() -> float:
-    """Return how many times longer than the budgets' machine this one takes for the same work, at least 1."""
-    begin = time.process_time()
-    total = 0
-    for number in range(LOOPS):
-        total += number
-    return max(1.0, (time.process_time() - begin) / REFERENCE)
-
-
-def over_budget(seconds: dict[str, float], budgets: dict[str, float], speed: float) -> list[str]:
-    """Return a line about each file that took too long.
-
-    Parameters
-    ----------
-    seconds
-        what each file took
-    budgets
-        what it took when the budgets were written
-    speed
-        how many times longer than that machine this one takes
-    """
-    return [
-        f"{file} took {took:.0f} s; its budget is {budgets.get(file, DEFAULT_BUDGET):.0f} s "
-        f"(times {ALLOWANCE * speed:.1f} on this machine)"
-        for file, took in seconds.items()
-        if took > ALLOWANCE * speed * budgets.get(file, DEFAULT_BUDGET)
-    ]
-
-
 def longest(seconds: dict[str, float]) -> list[tuple[str, float]]:
     """Return the first of what took longest, with its seconds."""
     return sorted(seconds.items(), key=lambda item: -item[1])[:SHOWN]
@@ -252,7 +211,7 @@ def report(processor: dict[str, float], lines: list[str], speed: float) -> None:
         print(f"\n{len(again)} tests failed, and passed when they were tried again:")
         for one in again:
             print(f"  {one['test']}\n    " + one["why"].replace("\n", "\n    "))
-    problems = over_budget(files, json.loads(BUDGETS.read_text()), speed)
+    problems = over_budget(files, load(), speed)
     if len(again) > RERUNS:
         problems.append(f"{len(again)} tests were tried again; more than {RERUNS} in a run are too many.")
     if problems:
@@ -279,25 +238,3 @@ def run_tests(tier: Tier) -> None:
         lines += check([*linters(), *unit_tests(processes=1)], at_once=2)
         lines += check(engine_tests(tier))
     report(processor, lines, speed)
-
-
-def write_budgets() -> None:
-    """Write what each file took in the last run as its budget, and keep those of files that did not run."""
-    took = json.loads(TIMES.read_text())
-    budgets: dict[str, float] = json.loads(BUDGETS.read_text())
-    budgets.update({file: max(1, round(seconds / took["speed"])) for file, seconds in took["files"].items()})
-    kept = {file: seconds for file, seconds in sorted(budgets.items()) if (ROOT / file).exists()}
-    BUDGETS.write_text(json.dumps(kept, indent=1) + "\n")
-
-
-def suite(arguments: list[str]) -> int:
-    """Parse the command line and do what it says."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("verb", choices=["budgets"])
-    parser.parse_args(arguments)
-    write_budgets()
-    return 0
-
-
-if __name__ == "__main__":
-    main(suite)

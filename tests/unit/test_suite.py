@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -44,6 +43,11 @@ def tiers(script: Any) -> Any:
 @pytest.fixture
 def suite(script: Any) -> Any:
     return script("suite")
+
+
+@pytest.fixture
+def budgets(script: Any) -> Any:
+    return script("budgets")
 
 
 def marked(path: Path, mark: str) -> bool:
@@ -133,27 +137,31 @@ def test_processor_time_is_added_up_by_program(script: Any) -> None:
     assert read == {"python3": 2.0, "runc": 2.0}
 
 
-def test_a_file_over_its_budget_is_told_of(suite: Any) -> None:
-    budgets = {"a": 10.0, "b": 10.0, "d": 1.0}
+def test_a_file_over_its_budget_is_told_of(budgets: Any) -> None:
+    limits = {"a": 10.0, "b": 10.0, "d": 1.0}
     took = {"a": 19.0, "b": 21.0, "c": 31.0, "d": 0.5}
-    lines = suite.over_budget(took, budgets, 1.0)
+    lines = budgets.over_budget(took, limits, 1.0)
     assert [line.split()[0] for line in lines] == ["b", "c"]
     assert "b took 21 s; its budget is 10 s" in lines[0]
-    assert suite.over_budget(took, budgets, 2.0) == []
+    assert budgets.over_budget(took, limits, 2.0) == []
 
 
 @pytest.fixture
-def folders(suite: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folders(suite: Any, budgets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Have reports, times and budgets of a run of its own."""
-    for name in ("REPORTS", "TIMES", "BUDGETS", "ROOT"):
-        monkeypatch.setattr(suite, name, tmp_path / name if name != "ROOT" else tmp_path)
+    for module in (suite, budgets):
+        monkeypatch.setattr(module, "TIMES", tmp_path / "TIMES")
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(suite, "REPORTS", tmp_path / "REPORTS")
+    monkeypatch.setattr(budgets, "BUDGETS", tmp_path / "BUDGETS")
+    monkeypatch.setattr(budgets, "TABLE", tmp_path / "TABLE")
     (tmp_path / "REPORTS").mkdir()
     (tmp_path / "BUDGETS").write_text('{"gone": 3}')
     return tmp_path
 
 
 def test_a_test_that_is_tried_again_is_told_of(
-    suite: Any, folders: Path, capsys: pytest.CaptureFixture[str], script: ModuleType
+    suite: Any, budgets: Any, folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folders / "test_it.py").write_text(FLAKY)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "timekeeping", "-p", "no:cacheprovider", "--reruns=1"]
@@ -168,7 +176,7 @@ def test_a_test_that_is_tried_again_is_told_of(
     assert set(kept["files"]) == {"test_it.py"}
     assert set(kept["tests"]) == {"test_it.py::test_flaky", "test_it.py::test_steady"}
     # They become the budgets of the runs to come; a file that is no more there needs none.
-    suite.write_budgets()
+    budgets.budgets([])
     assert json.loads((folders / "BUDGETS").read_text()) == {"test_it.py": 1}
 
 
@@ -178,3 +186,9 @@ def test_too_many_that_are_tried_again_fail_the_run(suite: Any, folders: Path, s
     (folders / "REPORTS" / "it.json").write_text(json.dumps(model))
     with pytest.raises(script("steps").StepError, match="4 tests were tried again"):
         suite.report({}, [], 1.0)
+
+
+def test_the_page_of_tests_is_what_the_files_say(budgets: Any) -> None:
+    assert budgets.TABLE.read_text() == budgets.table(budgets.load()), "run python3 scripts/budgets.py"
+    for path in TESTS.rglob("test_*.py"):
+        assert budgets.first_line(path), path
