@@ -25,9 +25,9 @@ REFERENCE = 0.2
 LOOPS = 4_000_000
 INTRODUCTION = """# What each file of tests proves
 
-`python3 scripts/budgets.py` writes this page from the first lines of the files and from what they took in the last run, on
-two cores. Several files run at a time; the seconds of each are its own. A file that takes more than twice as long fails
-the run. `+` marks a file with tests of the second tier, see [CONTRIBUTING](../CONTRIBUTING.md#tests).
+`python3 scripts/budgets.py` writes this page from the first lines of the files and from what they took in the last run,
+on two cores. Several files run at a time; the seconds of each are its own. A file that takes more than twice as long
+fails the run. `+` marks a file with tests of the second tier, see [CONTRIBUTING](../CONTRIBUTING.md#tests).
 
 | file in `tests/` | seconds | what it proves |
 |---|---|---|
