@@ -1,4 +1,4 @@
-"""Images on any engine. `test_engines.py` runs these in the worlds of Podman and of engines without root.
+"""Images on any engine. The files `test_engine_*.py` run these in the worlds of Podman and of engines without root.
 
 Registries are where the engine looks for them: a rootless Docker has a loopback of its own. Nothing else is fetched:
 not every world has a way out.
