@@ -7,6 +7,7 @@ import ctypes
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -54,7 +55,8 @@ class Registry:
 
     def __init__(self, folder: Path, namespace: str = "", *, auth: bool = False, enter: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.port = free_port()
+        #: That it listens at, which the system picks when it starts.
+        self.port = 0
         self._enter = ("nsenter", f"--net=/run/netns/{namespace}") if namespace else tuple(enter)
         self._auth = auth
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,7 +90,12 @@ class Registry:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env={**os.environ, "OTEL_SDK_DISABLED": "1"}
             )
-        assert until(lambda: "listening on" in (self.folder / "log").read_text(errors="replace"), START_SECONDS)
+        assert until(self._listens, START_SECONDS)
+
+    def _listens(self) -> bool:
+        said = re.search(r'"listening on 127\.0\.0\.1:(\d+)"', (self.folder / "log").read_text(errors="replace"))
+        self.port = int(said[1]) if said else 0
+        return self.port != 0
 
     def kill(self) -> None:
         """End it without a word to anyone."""
@@ -312,15 +319,15 @@ def index(enter: Sequence[str] = ()) -> Iterator[str]:
             for path in package.files or ():
                 if path.parts[0].startswith("ipykernel") and path.suffix != ".pyc":
                     wheel.write(path.locate(), path)
-        port = str(free_port())
-        command = [*enter, sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", port]
+        command = [*enter, sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
         with subprocess.Popen(
             command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
             assert process.stdout
-            assert "Serving" in process.stdout.readline()
+            serving = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+            assert serving
             try:
-                yield f"http://127.0.0.1:{port}/"
+                yield serving[0]
             finally:
                 process.terminate()
 
