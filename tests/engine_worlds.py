@@ -173,11 +173,12 @@ class World:
         """Run Docker's command line on its engine."""
         return self.run("docker", *arguments, DOCKER_HOST=self.url)
 
-    def load(self, archive: Path) -> None:
-        """Load images that `docker save` wrote."""
-        with archive.open("rb") as images:
+    def load(self, *images: str) -> None:
+        """Give it images of the default engine."""
+        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as save:
             command = self.command("docker", "load", "--quiet", DOCKER_HOST=self.url)
-            subprocess.run(command, stdin=images, stdout=subprocess.DEVNULL, check=True)
+            subprocess.run(command, stdin=save.stdout, stdout=subprocess.DEVNULL, check=True)
+        assert save.returncode == 0
 
     def python(self, *arguments: str | Path, root: bool = False, **variables: str) -> list[str]:
         """The command that runs the tests' own Python in this world."""

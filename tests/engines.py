@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,12 +10,17 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 START_SECONDS = 60
+# The data of engines that have an image each, made once and kept for later runs. Tests move HOME, so it is read here.
+SEEDS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyter_tfcontainer" / "seeds"
+
+# Where an engine has what images are made of.
+LAYERS = "overlay2"
 
 # Stands in for NVIDIA's container toolkit, which needs a card: the engine offers device requests if it finds a program
 # of this name, and calls it before each container that asked for GPUs. It keeps what was asked for, and hands over a
@@ -84,6 +90,7 @@ class PrivateEngine:
         self.programs = folder / "bin"
         self.programs.mkdir()
         self._process: subprocess.Popen[bytes] | None = None
+        self._restart: Callable[[], None] | None = None
 
     @property
     def url(self) -> str:
@@ -107,6 +114,7 @@ class PrivateEngine:
         hide
             folder of this machine that it shall not see, as an engine that runs shut off from it
         """
+        self._restart = lambda: self.start(*options, settings=settings, hide=hide)
         # The protocol of sd_notify(3), which dockerd speaks.
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, self.log.open("ab") as log:
             notify.bind(str(self.folder / "notify"))
@@ -174,10 +182,40 @@ class PrivateEngine:
             ["docker", "--host", self.url, *arguments], check=True, text=True, stdout=subprocess.PIPE
         ).stdout
 
+    def seed(self, image: str) -> None:
+        """Give it an image of the engine that all tests share, before its first start.
+
+        Its layers are hard links, which engines never write to: they mount layers read-only, and remove them by name.
+
+        Parameters
+        ----------
+        image
+            the image's name
+        """
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        with seed(image) as made_once:
+            # A test may have mounted a disk there.
+            linked = made_once.stat().st_dev == data.stat().st_dev
+            for part in made_once.iterdir():
+                copy = ["cp", "-al"] if linked and part.name == LAYERS else ["cp", "-a"]
+                subprocess.run([*copy, part, data], check=True)
+
     def load(self, image: str, *tags: str) -> None:
-        """Copy an image from the engine that all tests share, and give it more names."""
-        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as save:
-            subprocess.run(["docker", "--host", self.url, "load", "--quiet"], stdin=save.stdout, check=True)
+        """Give it an image of the engine that all tests share, while it runs and has none.
+
+        Parameters
+        ----------
+        image
+            the image's name
+        tags
+            more names for the image
+        """
+        assert self._restart
+        assert not self.docker("images", "--all", "--quiet")
+        self.stop()
+        self.seed(image)
+        self._restart()
         for tag in tags:
             self.docker("tag", image, tag)
 
@@ -198,6 +236,49 @@ class PrivateEngine:
     def gpu_requests(self) -> list[str]:
         """``NVIDIA_VISIBLE_DEVICES`` of each container that asked for GPUs, in order."""
         return self.requests.read_text().splitlines() if self.requests.exists() else []
+
+
+@contextmanager
+def seed(image: str) -> Iterator[Path]:
+    """Give the data of an engine that has one image; nobody replaces it meanwhile.
+
+    Beside it is a list of what is in its layers, as `contents` gives it.
+    """
+    found = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Id}}", image], check=True, text=True, stdout=subprocess.PIPE
+    )
+    folder = SEEDS / image.replace("/", "_").replace(":", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        # The first of the tests' processes makes it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = folder / found.stdout.strip().removeprefix("sha256:")
+        if not wanted.exists():
+            # These are of images that have been built anew since, or half made.
+            subprocess.run(["find", folder, "-mindepth", "1", "!", "-name", "lock", "-delete"], check=True)
+            partial = folder / "partial"
+            with private_engine() as engine:
+                engine.start()
+                with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as save:
+                    subprocess.run(["docker", "--host", engine.url, "load", "--quiet"], stdin=save.stdout, check=True)
+                engine.stop()
+                subprocess.run(["mv", engine.folder / "data", partial], check=True)
+            wanted.with_suffix(".json").write_text(json.dumps(contents(partial / LAYERS)))
+            partial.rename(wanted)
+        yield wanted
+
+
+def contents(folder: Path) -> dict[str, list[int]]:
+    """Return what tells whether a file below a folder was changed: mode, owner, size, and time of the last change."""
+    found = {}
+    for parent, _, files in os.walk(folder):
+        for path in (Path(parent), *(Path(parent, name) for name in files)):
+            state = path.lstat()
+            found[str(path.relative_to(folder))] = [
+                *(state.st_mode, state.st_uid, state.st_gid),
+                *(state.st_size, state.st_mtime_ns),
+            ]
+    return found
 
 
 @contextmanager

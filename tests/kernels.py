@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.session import Session
 
 TIMEOUT = 20
+
+
+def rounds(usual: int, long: int) -> int:
+    """Return how often something is done again: usually, or with ``LONG_ROUNDS`` set, which meets rarer races."""
+    return long if os.environ.get("LONG_ROUNDS") else usual
 
 
 @dataclass

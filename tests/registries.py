@@ -7,16 +7,20 @@ import ctypes
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,7 +55,8 @@ class Registry:
 
     def __init__(self, folder: Path, namespace: str = "", *, auth: bool = False, enter: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.port = free_port()
+        #: That it listens at, which the system picks when it starts.
+        self.port = 0
         self._enter = ("nsenter", f"--net=/run/netns/{namespace}") if namespace else tuple(enter)
         self._auth = auth
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +90,12 @@ class Registry:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env={**os.environ, "OTEL_SDK_DISABLED": "1"}
             )
-        assert until(lambda: "listening on" in (self.folder / "log").read_text(errors="replace"), START_SECONDS)
+        assert until(self._listens, START_SECONDS)
+
+    def _listens(self) -> bool:
+        said = re.search(r'"listening on 127\.0\.0\.1:(\d+)"', (self.folder / "log").read_text(errors="replace"))
+        self.port = int(said[1]) if said else 0
+        return self.port != 0
 
     def kill(self) -> None:
         """End it without a word to anyone."""
@@ -278,6 +288,48 @@ def image(client: docker.APIClient, reference: str, *layers: bytes, parent: str 
     for event in client.build(fileobj=context, tag=reference, decode=True, **options):
         assert "error" not in event, event
     return str(client.inspect_image(reference)["Id"])
+
+
+def without_ipykernel(client: docker.APIClient, reference: str) -> None:
+    """Make an image that has all that ipykernel stands on, and not ipykernel."""
+    container = client.create_container(MODERN, ["python3", "-m", "pip", "uninstall", "--yes", "ipykernel"])["Id"]
+    try:
+        client.start(container)
+        assert client.wait(container)["StatusCode"] == 0
+        repository, _, tag = reference.rpartition(":")
+        changes = ['CMD ["sh"]', f"LABEL {LABEL}={TOKEN}"]
+        client.commit(container, repository, tag, pause=False, changes=changes)
+    finally:
+        client.remove_container(container, force=True)
+
+
+@contextmanager
+def index(enter: Sequence[str] = ()) -> Iterator[str]:
+    """Serve an index of packages with our own ipykernel in it; its address comes back.
+
+    Parameters
+    ----------
+    enter
+        the command that runs another where it is to be
+    """
+    package = metadata.distribution("ipykernel")
+    with tempfile.TemporaryDirectory(prefix="tfc-index-") as folder:
+        Path(folder, "ipykernel").mkdir()
+        with zipfile.ZipFile(Path(folder, f"ipykernel/ipykernel-{package.version}-py3-none-any.whl"), "w") as wheel:
+            for path in package.files or ():
+                if path.parts[0].startswith("ipykernel") and path.suffix != ".pyc":
+                    wheel.write(path.locate(), path)
+        command = [*enter, sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
+        with subprocess.Popen(
+            command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout
+            serving = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+            assert serving
+            try:
+                yield serving[0]
+            finally:
+                process.terminate()
 
 
 def images(client: docker.APIClient) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Images on any engine. `test_engines.py` runs these in the worlds of Podman and of engines without root.
+"""Images on any engine. The files `test_engine_*.py` run these in the worlds of Podman and of engines without root.
 
 Registries are where the engine looks for them: a rootless Docker has a loopback of its own. Nothing else is fetched:
 not every world has a way out.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib import metadata
@@ -106,38 +105,17 @@ def test_snapshot(home: Home, client: docker.APIClient) -> None:
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[str]:
-    """The address of an index of packages with our own ipykernel in it, where the engine is."""
-    package = metadata.distribution("ipykernel")
-    folder = tmp_path / "ipykernel"
-    folder.mkdir()
-    with zipfile.ZipFile(folder / f"ipykernel-{package.version}-py3-none-any.whl", "w") as wheel:
-        for path in package.files or ():
-            if path.parts[0].startswith("ipykernel") and path.suffix != ".pyc":
-                wheel.write(path.locate(), path)
-    port = str(registries.free_port())
-    command = [*where_the_engine_is(), sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", port]
-    with subprocess.Popen(
-        command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout
-        assert "Serving" in process.stdout.readline()
-        yield f"http://127.0.0.1:{port}/"
-        process.terminate()
+def index() -> Iterator[str]:
+    """An index of packages where the engine is."""
+    with registries.index(enter=where_the_engine_is()) as url:
+        yield url
 
 
 def test_prepare(home: Home, client: docker.APIClient, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it stands on is there already: only ipykernel is not."""
     monkeypatch.setenv("PIP_INDEX_URL", index)
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", index)
-    container = client.create_container(MODERN, ["python3", "-m", "pip", "uninstall", "--yes", "ipykernel"])["Id"]
-    try:
-        client.start(container)
-        assert client.wait(container)["StatusCode"] == 0
-        changes = ['CMD ["sh"]', f"LABEL {registries.LABEL}={registries.TOKEN}"]
-        client.commit(container, NAME, "bare", pause=False, changes=changes)
-    finally:
-        client.remove_container(container, force=True)
+    registries.without_ipykernel(client, f"{NAME}:bare")
     with kernel(home.add("tf", f"{NAME}:bare")) as (_, page):
         assert value(page, "import ipykernel; print(ipykernel.__version__)") == metadata.version("ipykernel")
     models = ContainerManager.instance().images.list(KernelSpecManager())

@@ -1,4 +1,7 @@
-"""What is Podman's alone. `test_engines.py` runs these in a world with Podman, and a stand-in for NVIDIA's CDI file."""
+"""What is Podman's alone.
+
+The files `test_engine_*.py` run these in a world with Podman, and a stand-in for NVIDIA's CDI file.
+"""
 
 from __future__ import annotations
 

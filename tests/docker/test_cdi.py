@@ -34,8 +34,8 @@ IMAGES = pytest.mark.parametrize("image", [MODERN, ABSENT], ids=["at start", "be
 @pytest.fixture(scope="module")
 def running() -> Iterator[NewerDocker]:
     with made(NewerDocker) as engine:
+        engine.seed(MODERN)
         engine.start(settings=engine.cdi_settings())
-        engine.load(MODERN)
         yield engine
 
 

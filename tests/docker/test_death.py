@@ -25,7 +25,10 @@ from jupyter_tfcontainer import events
 from jupyter_tfcontainer.errors import KernelFailed
 from jupyter_tfcontainer.manager import ContainerManager
 
-IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
+# What an image's Python has to do with an engine, one image shows.
+IMAGES = pytest.mark.parametrize(
+    "image", [pytest.param(LEGACY, id="legacy"), pytest.param(MODERN, id="modern", marks=pytest.mark.every_engine)]
+)
 SCHEMA = EventSchema(events.SCHEMAS / "kernel_state.v1.yaml")
 MEMORY = 300 * 1024**2
 # Seconds from a death to the event that tells it. It takes milliseconds, and up to 1.5 s where ten programs share a

@@ -27,8 +27,8 @@ IMAGES = pytest.mark.parametrize("image", [MODERN, ABSENT], ids=["at start", "be
 @pytest.fixture(scope="module")
 def running() -> Iterator[PrivateEngine]:
     with private_engine() as engine:
+        engine.seed(MODERN)
         engine.start()
-        engine.load(MODERN)
         yield engine
 
 

@@ -104,20 +104,30 @@ async def test_over_rest(server: Server, client: docker.APIClient) -> None:
     assert any(line.startswith("Successfully installed") for line in log)
 
 
-async def test_made_again_when_its_parent_changes(server: Server, client: docker.APIClient) -> None:
+async def test_made_again_when_its_parent_changes(
+    server: Server, client: docker.APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The one before is not left without a name."""
     found: list[str] = []
-    for content in (b"1", b"1", b"2"):
-        image = made(client, "changes", DEBIAN, content)
-        async with server.events() as socket:
-            operation = await begin(server, source="prepare", reference=image)
-            last = (await ended(socket, operation["id"], PATIENCE))[-1]
-        assert last["state"] == "done", last
-        found.append(last["result"]["image"])
+    registries.without_ipykernel(client, f"{NAME}:without")
+    with registries.index() as url:
+        monkeypatch.setenv("PIP_INDEX_URL", url)
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", url)
+        for content in (b"1", b"1", b"2"):
+            found.append(await prepared(server, made(client, "changes", f"{NAME}:without", content)))
     assert found[0] == found[1] != found[2]
     ids = {one["id"] for one in await server.get(f"{OURS}/images")}
     assert found[0] not in ids
     assert found[2] in ids
+
+
+async def prepared(server: Server, image: str) -> str:
+    """Prepare an image; the id of what was made comes back."""
+    async with server.events() as socket:
+        operation = await begin(server, source="prepare", reference=image)
+        last = (await ended(socket, operation["id"], PATIENCE))[-1]
+    assert last["state"] == "done", last
+    return str(last["result"]["image"])
 
 
 async def test_what_needs_none(server: Server) -> None:

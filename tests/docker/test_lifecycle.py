@@ -17,7 +17,10 @@ from jupyter_tfcontainer.errors import WorkspaceRefused
 from jupyter_tfcontainer.manager import ContainerManager
 from jupyter_tfcontainer.provisioner import TFContainerProvisioner
 
-IMAGES = pytest.mark.parametrize("image", [LEGACY, MODERN], ids=["legacy", "modern"])
+# What an image's Python has to do with an engine, one image shows.
+IMAGES = pytest.mark.parametrize(
+    "image", [pytest.param(LEGACY, id="legacy"), pytest.param(MODERN, id="modern", marks=pytest.mark.every_engine)]
+)
 
 LOOP = """
 import subprocess, time
@@ -28,6 +31,7 @@ while True:
 """
 
 
+@pytest.mark.every_engine
 def test_legacy_tensorflow(home: Home) -> None:
     with kernel(home.add("tf", LEGACY)) as (_, client):
         value(client, "import sys, ipykernel, tensorflow as tf")
@@ -96,6 +100,7 @@ def test_restart_keeps_the_container(home: Home, image: str, now: bool) -> None:
         assert [one["Id"] for one in home.containers()] == [before]
 
 
+@pytest.mark.every_engine
 def test_restart_in_a_fresh_container(home: Home) -> None:
     with kernel(home.add("tf", LEGACY)) as (manager, client):
         value(client, "open('/tmp/installed', 'w').close()")
@@ -111,6 +116,7 @@ def test_restart_in_a_fresh_container(home: Home) -> None:
         assert after[0]["Id"] != before
 
 
+@pytest.mark.every_engine
 def test_killed_container_is_replaced_at_restart(home: Home) -> None:
     with kernel(home.add("tf", LEGACY)) as (manager, client):
         with closing(engine_client()) as engine:
@@ -141,6 +147,7 @@ def test_async_kernel_manager(home: Home) -> None:
     assert asyncio.run(use()) == "ok"
 
 
+@pytest.mark.every_engine
 def test_polite_shutdown_lets_the_interpreter_end(home: Home) -> None:
     with kernel(home.add("tf", LEGACY)) as (manager, client):
         value(client, "import atexit; _ = atexit.register(lambda: open('/notebooks/ended', 'w').close())")
@@ -150,6 +157,7 @@ def test_polite_shutdown_lets_the_interpreter_end(home: Home) -> None:
         assert not home.containers()
 
 
+@pytest.mark.every_engine
 def test_nothing_is_open_and_nothing_is_to_be_gained(home: Home) -> None:
     with kernel(home.add("tf", LEGACY)) as (_, client):
         with closing(engine_client()) as engine:
@@ -162,6 +170,7 @@ def test_nothing_is_open_and_nothing_is_to_be_gained(home: Home) -> None:
         assert value(client, "import os; print(os.getpid() != 1 and 'JPY_PARENT_PID' not in os.environ)") == "True"
 
 
+@pytest.mark.every_engine
 def test_jupyters_own_folders_are_hidden(home: Home) -> None:
     """A root folder is often the home, and Jupyter's folders lie in it: no notebook may rewrite a kernelspec."""
     name = home.add("tf", LEGACY)
