@@ -1,14 +1,16 @@
-"""A socket before an engine's own, that can take the engine's part: silent, or refusing everything."""
+"""A socket before an engine's own: it notes requests, and can take the engine's part, silent or refusing everything."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 PIECE = 65536
+REQUEST = re.compile(rb"^([A-Z]+ /\S*) HTTP/1\.1\r$", re.MULTILINE)
 _WORDS = json.dumps({"message": "driver failed (done on purpose)"}).encode()
 REFUSAL = b"\r\n".join(
     [
@@ -38,6 +40,8 @@ class Door:
         self._connections: set[asyncio.Task[None]] = set()
         #: Whether each request is answered by status 500.
         self.refuses = False
+        #: Method and path of each request.
+        self.requests: list[str] = []
 
     def fall_silent(self) -> None:
         """Accept connections and requests, and say nothing."""
@@ -53,19 +57,23 @@ class Door:
         assert task
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
-        with suppress(OSError):
-            far_reader, far_writer = await asyncio.open_unix_connection(str(self._engine))
-            try:
-                # What an engine says goes on after the last request: the end of that ends nothing.
-                await asyncio.gather(self._up(reader, far_writer, writer), self._down(far_reader, writer))
-            finally:
-                far_writer.close()
-        writer.close()
+        try:
+            # The second is this door's own end, which is no error.
+            with suppress(OSError, asyncio.CancelledError):
+                far_reader, far_writer = await asyncio.open_unix_connection(str(self._engine))
+                try:
+                    # What an engine says goes on after the last request: the end of that ends nothing.
+                    await asyncio.gather(self._up(reader, far_writer, writer), self._down(far_reader, writer))
+                finally:
+                    await _hang_up(far_writer)
+        finally:
+            await _hang_up(writer)
 
     async def _up(
         self, reader: asyncio.StreamReader, engine: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
         while piece := await reader.read(PIECE):
+            self.requests += [one.decode() for one in REQUEST.findall(piece)]
             await self._talks.wait()
             if self.refuses:
                 client.write(REFUSAL)
@@ -88,6 +96,12 @@ class Door:
         for one in self._connections:
             one.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 @asynccontextmanager

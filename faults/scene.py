@@ -157,6 +157,12 @@ class Scene:
                 self.tell(message["message"])
 
     @property
+    def told(self) -> int:
+        """How often a person has been told of something: by an event, or by what a request was answered."""
+        events = sum(one.get("state") in ("dead", "failed") for one in self._events.messages)
+        return events + len(self.outcome.seen)
+
+    @property
     def deaths(self) -> list[str]:
         """The ids of the kernels that were declared dead."""
         return [str(one["kernel_id"]) for one in self._events.messages if one.get("state") == "dead"]

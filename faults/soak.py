@@ -1,7 +1,8 @@
 """Start and stop kernels, again and again: a server must not grow by that (``make soak``).
 
-Jupyter itself does, by some 40 kB with each kernel's life. So another server, without us, does the same with local
-kernels beside it, and what that one grows by is not ours.
+What it has is counted: descriptors, threads, containers, folders, objects of the extension's classes. Memory is
+compared: Jupyter itself takes some 40 kB more with each kernel's life. So another server, without the extension, does
+the same with local kernels, and what that one grows by is Jupyter's.
 
 python -m faults.soak                 a thousand times
 python -m faults.soak --cycles 100    less often
@@ -14,16 +15,17 @@ import asyncio
 import json
 import sys
 import uuid
-from dataclasses import asdict, dataclass
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
 from homes import MODERN, Home, temporary_home
-from servers import Page, session
+from servers import Message, Page, session
 
 from benchmarks.servers import Server, server
 
-from . import interruptible
+from . import interruptible, objects
 
 ROOT = Path(__file__).parent.parent
 CYCLES = 1000
@@ -31,6 +33,9 @@ CYCLES = 1000
 WARM_UP = 10
 # Cycles between two words of how it gets on.
 REPORT = 10
+LOCAL = "python3"
+# Seconds that a server gets to be rid of a kernel, and between two looks at whether it is.
+SETTLING, INTERVAL = 5.0, 0.1
 # Bytes that a server may take more at the end than the other one: its allocator gives back what it will.
 MEMORY = 8 * 2**20
 
@@ -44,31 +49,39 @@ class Figures:
     threads: int
     containers: int
     folders: int
+    #: how many objects there are of each class of the extension
+    objects: dict[str, int] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """Return all figures that must not grow at all."""
+        counts = {"descriptors": self.descriptors, "threads": self.threads}
+        return {**counts, "containers": self.containers, "folders": self.folders, **self.objects}
 
 
 @dataclass(frozen=True)
 class Cycle:
-    """What our server has after a number of kernels, and how many bytes the other one has after as many."""
+    """What our server has after a number of kernels, and the bytes of the local one after as many, if there is one."""
 
     ours: Figures
-    local: int
+    local: int | None = None
 
 
 def growth(found: list[Cycle]) -> dict[str, int]:
-    """What there is more of in the last quarter of the cycles than in the first, of that which must not grow.
+    """Return what there is more of in the last quarter of the cycles than in the first, of that which must not grow.
 
     Parameters
     ----------
     found
         after each cycle
     """
-    grown = {}
-    for name in asdict(found[0].ours):
-        more = _more([getattr(one.ours, name) for one in found])
-        if name == "memory":
-            more -= max(0, _more([one.local for one in found]))
-        if more > (MEMORY if name == "memory" else 0):
-            grown[name] = more
+    every = [one.ours.counts() for one in found]
+    grown = {name: _more([counts.get(name, 0) for counts in every]) for name in sorted(set().union(*every))}
+    grown = {name: more for name, more in grown.items() if more > 0}
+    local = [one.local for one in found if one.local is not None]
+    if local:
+        more = _more([one.ours.memory for one in found]) - max(0, _more(local))
+        if more > MEMORY:
+            grown["memory"] = more
     return grown
 
 
@@ -77,17 +90,32 @@ def _more(found: list[int]) -> int:
     return int(median(found[-quarter:]) - median(found[:quarter]))
 
 
-async def soak(cycles: int) -> list[Cycle]:
-    """Start and stop kernels; what the servers have after each comes back."""
-    found = []
+async def soak(cycles: int, *, warm_up: int = WARM_UP, memory: bool = True) -> list[Cycle]:
+    """Start and stop kernels; return what the servers have after each.
+
+    Parameters
+    ----------
+    cycles
+        how often
+    warm_up
+        how often before that
+    memory
+        whether a server with local kernels does the same, to compare memory with
+    """
+    found: list[Cycle] = []
     with temporary_home() as home:
         home.configure(standby=0)
         home.add("tf", MODERN)
-        async with server(ours=True, home=home) as ours, server() as plain:
-            for number in range(WARM_UP + cycles):
-                await asyncio.gather(_cycle(ours, "tf"), _cycle(plain, "python3"))
-                cycle = Cycle(await asyncio.to_thread(_look, home, ours), plain.memory)
-                if number >= WARM_UP:
+        async with AsyncExitStack() as stack:
+            ours = await stack.enter_async_context(server(ours=True, home=home, more=(objects.__name__,)))
+            plain = await stack.enter_async_context(server()) if memory else None
+            for number in range(warm_up + cycles):
+                lives = [_cycle(ours, "tf"), *([_cycle(plain, LOCAL)] if plain else [])]
+                await asyncio.gather(*lives)
+                cycle = Cycle(
+                    await _settled(home, ours, found[-1].ours if found else None), plain.memory if plain else None
+                )
+                if number >= warm_up:
                     found.append(cycle)
                 if number % REPORT == 0:
                     print(f"{number:5d} {cycle}", flush=True)
@@ -100,20 +128,43 @@ async def _cycle(there: Server, kernelspec: str) -> None:
     kernel = made["kernel"]["id"]
     page = Page(await there.client.socket(f"api/kernels/{kernel}/channels", session_id=uuid.uuid4().hex))
     assert await page.value("print(6 * 7)") == "42"
+    old = _kernels(page.messages)
     await there.client.request("POST", f"api/kernels/{kernel}/restart")
+    if not there.ours:
+        # Jupyter's own websocket connects to the new kernel's output some time after the restart is answered, and what
+        # is printed before that is lost. The extension's is connected by then.
+        await page.heard(lambda messages: _kernels(messages) - old)
     assert await page.value("print(6 * 7)") == "42"
     await page.close()
     await there.client.request("DELETE", f"api/sessions/{made['id']}")
 
 
-def _look(home: Home, there: Server) -> Figures:
+def _kernels(messages: list[Message]) -> set[str]:
+    """Return which processes have put something out: each has a session of its own."""
+    return {one["header"]["session"] for one in messages if one["channel"] == "iopub"}
+
+
+async def _settled(home: Home, there: Server, before: Figures | None) -> Figures:
+    """Return what a server has once that is no more than before, or at the end of its time."""
+    end = asyncio.get_running_loop().time() + SETTLING
+    while True:
+        found = await _look(home, there)
+        counts, known = found.counts(), before.counts() if before else {}
+        grown = before and any(count > known.get(name, 0) for name, count in counts.items())
+        if not grown or asyncio.get_running_loop().time() > end:
+            return found
+        await asyncio.sleep(INTERVAL)
+
+
+async def _look(home: Home, there: Server) -> Figures:
     process = there.process
     return Figures(
         memory=there.memory,
         descriptors=process.num_fds(),
         threads=process.num_threads(),
-        containers=len(home.containers()),
+        containers=len(await asyncio.to_thread(home.containers)),
         folders=len(list((home.data / "tfcontainer" / "c").glob("*"))),
+        objects=await there.client.request("GET", objects.PATH),
     )
 
 

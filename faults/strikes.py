@@ -21,6 +21,8 @@ NEXT_TO_NOTHING = 4096
 HOG = "held = []\nwhile True: held.append(bytearray(10**7))"
 # Bytes that are left for all of them.
 SCARCE = 400 * 2**20
+# How often a process is killed at most, and the seconds within which a person is told.
+STRIKES, TOLD_WITHIN = 5, 4.0
 # A day more than a container waits for the server after the one that has died.
 JUMP = 2 * 86400
 
@@ -47,22 +49,34 @@ async def jump_clock(scene: Scene) -> None:
 
 async def kill_shim(scene: Scene) -> None:
     """The engine's own process beside a container is killed."""
-    await _kill(scene, "other", _shim)
+    await _kill_and_tell(scene, _shim)
 
 
 async def kill_supervisor(scene: Scene) -> None:
     """A container's main process is killed."""
-    await _kill(scene, "other", _supervisor)
+    await _kill_and_tell(scene, _supervisor)
 
 
 async def kill_kernel(scene: Scene) -> None:
     """A kernel is killed."""
-    await _kill(scene, "other", lambda container: _interpreter(container, kernel=True))
+    await _kill_and_tell(scene, lambda container: _interpreter(container, kernel=True))
 
 
 async def kill_spare(scene: Scene) -> None:
     """The interpreter that waits beside a kernel is killed: the kernel has no loss of that."""
     await _kill(scene, "kept", lambda container: _interpreter(container, kernel=False))
+
+
+async def _kill_and_tell(scene: Scene, find: Callable[[str], int | None]) -> None:
+    """Kill a process of a container, and another if that was just ending by itself: then there is nothing to tell."""
+    for _ in range(STRIKES):
+
+        def told(before: int = scene.told) -> bool:
+            return scene.told > before
+
+        await _kill(scene, "other", find)
+        if await scene.until(told, seconds=TOLD_WITHIN):
+            return
 
 
 async def _kill(scene: Scene, environment: str, find: Callable[[str], int | None]) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from benchmarks import rows
+from benchmarks import figures, plots, report, rows
+from benchmarks.breakdown import STEPS
 from benchmarks.figures import Row, Samples, percentile, result
+from benchmarks.stage import QUICK, Stage
 
 START = Row("first_start", "start", "legacy", "local", "a local one", goal=1.2)
 THROUGH = Row("throughput_bare", "throughput", "legacy", "bare", "bare", unit="MB/s", goal=0.97, more_is_better=True)
@@ -76,3 +82,47 @@ def test_unknown_rows_are_refused() -> None:
 def test_each_row_is_one() -> None:
     found = [(row.name, row.baseline) for asked in rows.wanted([]).values() for row in asked.rows]
     assert len(found) == len(set(found))
+
+
+@pytest.fixture
+def every(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """The model of a run that has measured all rows but one, with ours always twice theirs."""
+    stage = Stage(tmp_path, QUICK, print, AsyncExitStack())
+    asked = [row for one in rows.wanted([]).values() for row in one.rows]
+    for quantity, side in {(row.quantity, row.ours) for row in asked} | {(row.quantity, row.theirs) for row in asked}:
+        ours = any(row.ours == side for row in asked)
+        if side != "by_hand":
+            stage.samples.add(quantity, side, *([2.0, 2.0] if ours else [1.0, 1.0]))
+    stage.samples.excuses["by_hand"] = "nobody typed it"
+    stage.steps = {side: [dict.fromkeys(STEPS.values(), 0.1)] for side in ("legacy", "modern")}
+    machine = {"cores": 2, "memory": "8 GiB", "load_before": 0.5, "load_after": 1.5, "nice": 0, "when": "now"}
+    monkeypatch.setattr(report, "_machine", lambda _: {**machine, "system": "S", "engine": "20", "python": "3"})
+    monkeypatch.setattr(figures, "RESAMPLES", 20)
+    return report.model(asked, stage, 60.0, (0.5, 1.5))
+
+
+def test_the_whole_table(every: dict[str, Any]) -> None:
+    lines = report.table(every).splitlines()[2:]
+    asked = [row for one in rows.wanted([]).values() for row in one.rows]
+    assert len(lines) == len(asked)
+    found = {(cells[1], cells[9]): cells for cells in ([cell.strip() for cell in line.split("|")] for line in lines)}
+    for row in asked:
+        cells = found[row.name, row.baseline]
+        if row.theirs == "by_hand":
+            assert cells[8] == "not measured: nobody typed it"
+            continue
+        ratio = 1.0 if any(one.ours == row.theirs for one in asked) else 2.0
+        assert cells[2:6] == ["2", f"{2 / ratio:.3g}", row.unit, f"{ratio:.2f}"]
+        sign = "≥" if row.more_is_better else "≤"
+        assert cells[7] == (f"{sign} {row.goal}" if row.goal is not None else "")
+        assert cells[8] == {None: "", True: "met", False: "not met"}[row.met(ratio)]
+    assert report.summary(every).startswith("now, 60 s; 2 cores, 8 GiB, load 0.5 before and 1.5 after")
+
+
+def test_all_plots(every: dict[str, Any], tmp_path: Path) -> None:
+    drawn = {path.name: path.read_text() for path in plots.draw(every, tmp_path)}
+    assert set(drawn) == {"benchmark-ratios.svg", "benchmark-starts.svg", "benchmark-first-start.svg"}
+    for goal in every["goals"]:
+        assert goal["name"] in drawn["benchmark-ratios.svg"]
+    assert all(name in drawn["benchmark-starts.svg"] for name in plots.STARTS.values())
+    assert all(step.split(",")[0] in drawn["benchmark-first-start.svg"] for step in STEPS.values())

@@ -30,9 +30,9 @@ from jupyter_tfcontainer.manager import ContainerManager
 
 HANGING = "tfcontainer-test/hanging-silent"
 # Seconds that an engine has for an answer where it is to be seen that it gives none.
-PATIENCE = 4
-# Seconds that the engine is away.
-OUTAGE = 6.0
+PATIENCE = 3
+# Seconds that the engine is away: by then an open panel's looks (10 a second) hold each of the 8 threads that ask it.
+OUTAGE = 3.0
 # What a person is told of each, in words that matter; None where there is nothing to be told.
 TOLD = {
     "server killed": None,
