@@ -1,8 +1,19 @@
 """Notebooks on legacy TensorFlow, each kernel in a GPU container of its own."""
 
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-__version__ = version("jupyter_tfcontainer")
+__version__: str
+
+if not TYPE_CHECKING:  # else each name of this package would be taken for a text
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - module attributes on demand, PEP 562
+        # Read when somebody asks: to find it takes longer than most commands do.
+        if name == "__version__":
+            from importlib.metadata import version
+
+            globals()[name] = version(__name__)
+            return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _jupyter_server_extension_points() -> list[dict[str, object]]:

@@ -12,8 +12,6 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Literal
 
-import yaml
-
 Capability = tuple[int, int]
 Device = Literal["cpu", "gpu"]
 
@@ -568,6 +566,9 @@ class _Reader:
 def read() -> dict[str, Any]:
     """What catalog.yaml says."""
     text = files(__package__).joinpath("catalog.yaml").read_text(encoding="utf-8")
+    # Imported here, since all commands but few need no catalog.
+    import yaml
+
     # libyaml takes a tenth of the time, and not every PyYAML has it.
     data: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     return data

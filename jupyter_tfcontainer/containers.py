@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import __version__, workspace
+from . import workspace
 from .engine import EngineFacts, gpu, labels
 from .environments import Environment
 from .workspace import Mount, Workspace, bind, masks
@@ -147,6 +147,9 @@ def create_arguments(
     pids_limit
         how many processes and threads it may have; None for the engine's own limit
     """
+    # Imported here, because it is looked up at first use.
+    from . import __version__
+
     user = kernel_user(environment, person, facts)
     supervisor = {
         "control": str(folders.run_inside / "control.sock"),

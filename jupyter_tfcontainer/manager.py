@@ -16,6 +16,7 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpecManager
 
 from . import (
+    __version__,  # noqa: F401 - what the containers of this process say, whatever is installed meanwhile
     catalog,
     deaths,
     environments,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 
-from .. import __version__
 from ..errors import TFContainerError
-from ..manager import ContainerManager
-from . import catalog, containers, disk, doctor, environments, images, interrupts, shells
-from .output import complain
+from . import interrupts
+from .commands import COMMANDS
+from .output import complain, say
 
 NO_PROVISIONER = (
     "This kernel runs in a container, which takes a program that knows Jupyter's kernel provisioners (jupyter_client "
@@ -38,13 +38,13 @@ def main(argv: list[str] | None = None) -> int:
     int
         the exit status
     """
-    arguments = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _parser(argv).parse_args(argv)
     try:
         try:
             return _run(arguments)
         finally:
-            if ContainerManager.initialized():
-                ContainerManager.instance().close()
+            _close()
     except KeyboardInterrupt:
         # Of somebody who has waited long enough for that.
         interrupts.leave()
@@ -66,17 +66,42 @@ def _run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _close() -> None:
+    """Close the manager, if the command had one."""
+    if (module := sys.modules.get("jupyter_tfcontainer.manager")) and module.ContainerManager.initialized():
+        module.ContainerManager.instance().close()
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only for this."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from .. import __version__
+
+        say(__version__)
+        parser.exit()
+
+
+def _parser(argv: list[str]) -> argparse.ArgumentParser:
+    """Make the parser of a command line; the modules of other commands are not imported, as that takes a while."""
     parser = argparse.ArgumentParser(
         prog="jupyter tfcontainer",
         description="Notebook kernels in TensorFlow containers: see whether they work here, which TensorFlow can run, "
         "make environments and images, and look into what runs.",
         epilog="`jupyter tfcontainer COMMAND --help` tells more of each.",
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show program's version number and exit"
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    for group in (doctor, catalog, environments, images, containers, shells, disk):
-        group.add(commands)
+    # There is no option before it that takes a value.
+    command = next((one for one in argv if not one.startswith("-")), None)
+    for module, helps in COMMANDS.items():
+        if command in helps:
+            import_module(f".{module}", __name__).add(commands)
+        else:
+            for name, text in helps.items():
+                commands.add_parser(name, help=text)
     # Nobody types it, so the help does not show it.
     kernel = commands.add_parser("kernel", description="What the kernelspecs name as their command.")
     kernel.add_argument("-f", metavar="FILE", help="connection file")

@@ -6,6 +6,7 @@ import argparse
 
 from .. import catalog, compatibility, machine
 from ..compatibility import Verdict
+from .commands import HELP
 from .output import coloured, complain, dump, table
 
 COLOURS = {"works": "green", "warns": "yellow", "cannot": "red"}
@@ -15,7 +16,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "catalog",
-        help="which TensorFlow releases there are, and which of them run here",
+        help=HELP["catalog"],
         description="List the images of TensorFlow releases, each with what it has and whether it runs on this "
         "machine: “works”, “warns” (with a caveat) or “cannot”. `show IMAGE` says why.",
     )

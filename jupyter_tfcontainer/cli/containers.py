@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import ssl
 import sys
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
 
 from ..errors import ContainerError, ContainerNotFound
 from ..manager import ContainerManager
+from .commands import HELP
 from .output import ago, complain, dump, home_relative, say, table
 
 CONTAINER = "id of a container or its beginning, or the name of its environment if that has no other"
@@ -26,7 +25,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
     ps = commands.add_parser(
         "ps",
-        help="list the containers",
+        help=HELP["ps"],
         description="List your containers: those with a kernel, those that wait for one, and those that have ended; "
         "each with its notebook where that is known, else its folder.",
     )
@@ -35,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     logs = commands.add_parser(
         "logs",
-        help="print the log of a container",
+        help=HELP["logs"],
         description="Print the log of a container: what its kernel, and TensorFlow beneath Python, have written.",
     )
     logs.add_argument("container", metavar="CONTAINER", help=CONTAINER)
@@ -45,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     ports = commands.add_parser(
         "ports",
-        help="list the ports of a container",
+        help=HELP["ports"],
         description="List the ports of a container at which programs listen, and those that its environment declares; "
         "each with its address at the Jupyter server that runs the container's kernel. Only that server leads there.",
     )
@@ -55,7 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     stop = commands.add_parser(
         "stop",
-        help="end containers, and the kernels in them",
+        help=HELP["stop"],
         description="End containers and the kernels in them, whoever started them, and remove them. A kernel of a "
         "running Jupyter server is shut down by that server, so that it does not restart it. What is not saved in the "
         "workspace or in the environment's home is lost.",
@@ -238,6 +237,10 @@ def _stop_there(pid: int, model: dict[str, Any]) -> str:
 
 
 def _ask(server: dict[str, Any], method: str, container: str) -> Any:
+    # Imported here: one command in ten asks a server.
+    import ssl
+    import urllib.request
+
     request = urllib.request.Request(  # noqa: S310 - a server's own word where it is
         f"{server['url']}api/tfcontainer/containers/{container}",
         method=method,

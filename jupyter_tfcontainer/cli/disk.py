@@ -11,6 +11,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 from ..errors import TFContainerError
 from ..manager import ContainerManager
+from .commands import HELP
 from .output import complain, confirmed, dump, home_relative, say, size, table
 
 ID_LENGTH = 12
@@ -25,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
     disk = commands.add_parser(
         "disk",
-        help="show what takes room on the disk, and free it",
+        help=HELP["disk"],
         description="Show what of ours takes room on the disk: the homes of environments, the folders of containers "
         "and servers, and the images that were made here (prepared, built, snapshots); each with what uses it.",
         epilog="What is cleaned: folders that were left behind by what crashed, homes of environments that are no "
@@ -44,7 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     reset = commands.add_parser(
         "reset-home",
-        help="empty the home of an environment",
+        help=HELP["reset-home"],
         description="Remove all that is in the home of an environment: what was installed there, the history, the "
         "compute cache. The environment itself, its image and the workspace stay. A kernel of it that runs keeps it "
         "from being reset.",

@@ -28,6 +28,7 @@ from ..errors import (
 )
 from ..manager import ContainerManager
 from . import installation
+from .commands import HELP
 from .findings import Finding, Level
 from .output import coloured, dump, say, size, wrapped
 
@@ -45,7 +46,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "doctor",
-        help="see whether kernels can run here, and what to do if not",
+        help=HELP["doctor"],
         description="Look at everything that a kernel in a container needs, in order: each line is ok, a warning or a "
         "problem, with what to do. A container is started for a moment if an image is there.",
         epilog="Exit status: 0 if there is no problem, be there warnings or not; 1 if there is one.",

@@ -18,10 +18,10 @@ from .. import catalog, compatibility, environments, machine, preflight, store
 from ..catalog import Device, Image
 from ..environments import READERS, Environment
 from ..errors import EngineError, EnvironmentInvalid, EnvironmentNotFound, Incompatible
-from ..manager import ContainerManager
 from ..offers import offer
 from ..store import Change
 from .catalog import explain
+from .commands import HELP
 from .output import complain, dump, fields, home_relative, say, table
 
 NO_JUPYTER = (
@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     copy = commands.add_parser(
         "copy",
-        help="copy an environment to one of your own",
+        help=HELP["copy"],
         description="Copy an environment, whoever it is from, to one of your own, which you can change.",
     )
     copy.add_argument("name", metavar="NAME", help="name of the environment")
@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     delete = commands.add_parser(
         "delete",
-        help="delete an environment",
+        help=HELP["delete"],
         description="Delete environments of your own. One that is not your own is hidden from launchers. What was "
         "installed in an environment's home stays.",
     )
@@ -57,7 +57,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     export = commands.add_parser(
         "export",
-        help="write an environment to a file",
+        help=HELP["export"],
         description="Write all that makes up an environment as JSON, with the digest of its image where the engine "
         "knows it. Of secrets only the names are written.",
     )
@@ -67,7 +67,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     import_ = commands.add_parser(
         "import",
-        help="make an environment from such a file",
+        help=HELP["import"],
         description="Make an environment from what `export` wrote.",
     )
     import_.add_argument("file", metavar="FILE", help="the file; - for standard input")
@@ -79,7 +79,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _add_list(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "list",
-        help="list the environments",
+        help=HELP["list"],
         description="List the environments: the kernelspecs whose kernels run in a container.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, with all fields")
@@ -89,7 +89,7 @@ def _add_list(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "show",
-        help="show an environment, or an image of the catalog, and whether it runs here",
+        help=HELP["show"],
         description="Show all that is known of an environment, or of an image of the catalog, and whether it runs on "
         "this machine, with the reasons.",
     )
@@ -101,7 +101,7 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_create(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "create",
-        help="make an environment: a TensorFlow release, or any image",
+        help=HELP["create"],
         description="Make an environment of your own. It says which image it takes, and whether that runs on this "
         "machine; what cannot run here, or what the administrator does not allow, is refused.",
         epilog="Example: jupyter tfcontainer create 1.15.5 --gpu --set memory=8g",
@@ -278,6 +278,9 @@ def _asked(name: str, display_name: str, config: dict[str, Any], env: dict[str, 
 
 def _review(environment: Environment) -> None:
     """What the policy would refuse at each start is not made; where no engine answers, a start tells."""
+    # Imported here, as below: it brings the engine's client, and `list` and `show` need none.
+    from ..manager import ContainerManager
+
     with suppress(EngineError):
         ContainerManager.instance().admission.review(environment)
 
@@ -339,6 +342,8 @@ def _delete(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from ..manager import ContainerManager
+
     specs = KernelSpecManager()
     environment = environments.find(arguments.name, specs)
     try:

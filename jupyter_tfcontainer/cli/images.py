@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
-from tqdm import tqdm
 
 from ..building import Packages
 from ..engine.pulls import Progress
 from ..manager import ContainerManager
 from ..operations import Operation
 from . import interrupts
+from .commands import HELP
 from .containers import CONTAINER, find
 from .output import ago, complain, dump, say, size, table
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 IMAGE = "name of the image"
 ID_LENGTH = 12
@@ -34,7 +37,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
     images = commands.add_parser(
         "images",
-        help="list the images",
+        help=HELP["images"],
         description="List the images of the engine: what is inside, as far as it is known, and what uses each.",
     )
     images.add_argument("--sizes", action="store_true", help="count what each has for itself, which takes a while")
@@ -43,7 +46,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     pull = commands.add_parser(
         "pull",
-        help="fetch an image from a registry",
+        help=HELP["pull"],
         description="Fetch an image from a registry, with what `docker login` has stored. Ctrl-C cancels.",
     )
     pull.add_argument("reference", metavar="IMAGE", help=IMAGE)
@@ -52,7 +55,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     prepare = commands.add_parser(
         "prepare",
-        help="give an image ipykernel",
+        help=HELP["prepare"],
         description="Make an image with ipykernel from one that has Python only. A start does so by itself.",
     )
     prepare.add_argument("reference", metavar="IMAGE", help=IMAGE)
@@ -61,7 +64,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     snapshot = commands.add_parser(
         "snapshot",
-        help="make an image of a running container",
+        help=HELP["snapshot"],
         description="Make an image of what was installed in a running container, user packages included.",
     )
     snapshot.add_argument("container", metavar="CONTAINER", help=CONTAINER)
@@ -70,21 +73,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     load = commands.add_parser(
         "load",
-        help="read images from a file",
+        help=HELP["load"],
         description="Read images from a file that `save` or `docker save` wrote.",
     )
     load.add_argument("path", metavar="FILE", type=Path, help="the file")
     load.set_defaults(run=_load)
 
     save = commands.add_parser(
-        "save", help="write an image to a file", description="Write an image to a file, for a machine without registry."
+        "save", help=HELP["save"], description="Write an image to a file, for a machine without registry."
     )
     save.add_argument("reference", metavar="IMAGE", help=IMAGE)
     save.add_argument("path", metavar="FILE", type=Path, help="the file to write")
     save.set_defaults(run=_save)
 
     rmi = commands.add_parser(
-        "rmi", help="remove images", description="Remove images. One that something uses stays, unless forced."
+        "rmi", help=HELP["rmi"], description="Remove images. One that something uses stays, unless forced."
     )
     rmi.add_argument("references", metavar="IMAGE", nargs="+", help=IMAGE)
     rmi.add_argument("--force", action="store_true", help="even if an environment or an ended container uses it")
@@ -94,7 +97,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _add_build(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     build = commands.add_parser(
         "build",
-        help="build an image",
+        help=HELP["build"],
         description="Build an image from a Dockerfile, or install packages into another.",
     )
     build.add_argument(
@@ -240,6 +243,8 @@ class _Display:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if sys.stderr.isatty():
+            from tqdm import tqdm  # not needed in a pipe
+
             tqdm.write(line, file=sys.stderr)
         else:
             complain(line)
@@ -259,6 +264,8 @@ class _Display:
         if not sys.stderr.isatty() or progress.phase == "retrying":
             return
         if self._bar is None:
+            from tqdm import tqdm
+
             self._bar = tqdm(desc=HEADS[progress.phase], unit="B", unit_scale=True, leave=False, file=sys.stderr)
         # Before each layer has told its size a share of what is known would only go back.
         total = progress.total if progress.sized or progress.phase == "writing" else None

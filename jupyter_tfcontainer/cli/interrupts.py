@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from ..operations import Operation
 from .output import complain
+
+if TYPE_CHECKING:
+    from ..operations import Operation
 
 # As a shell says that a signal ended its command.
 INTERRUPTED = 128 + signal.SIGINT
@@ -34,6 +35,9 @@ def wait(operation: Operation, say: Callable[[str], None]) -> int:
     int
         how many there were
     """
+    # Imported here: every command can be interrupted, and few have an operation to wait for.
+    import asyncio
+
     return asyncio.run(_interrupts(operation, say))
 
 
@@ -51,6 +55,8 @@ async def _interrupts(operation: Operation, say: Callable[[str], None]) -> int:
     An event loop hears of a signal whichever thread the kernel gives it to. A thread that waits for a lock does not:
     one that another thread takes, which it may while it starts a third, would leave it waiting.
     """
+    import asyncio
+
     interrupts = 0
     over = asyncio.Event()
 

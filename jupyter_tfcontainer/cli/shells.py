@@ -15,6 +15,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from .. import environments
 from ..errors import ContainerNotFound, EnvironmentNotFound
 from ..manager import ContainerManager
+from .commands import HELP
 from .containers import CONTAINER, find
 from .output import complain, size
 from .terminal import drive
@@ -31,7 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands."""
     shell = commands.add_parser(
         "shell",
-        help="a shell in a container",
+        help=HELP["shell"],
         description="Open a shell (bash, else sh) in a container: as the user that the kernel is, in the folder where "
         "it started, with its variables. For an environment of which no container runs, one is started on this folder, "
         "and removed when the shell ends. The exit status is the shell's.",
@@ -43,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     exec_ = commands.add_parser(
         "exec",
-        help="run a command in a container",
+        help=HELP["exec"],
         usage="%(prog)s [-h] [--root] CONTAINER COMMAND [ARGUMENT ...]",
         description="Run a command in a container, as the kernel would: its user, its folder, its variables. Standard "
         "input, output and error are passed through, and so are signals and the exit status.",

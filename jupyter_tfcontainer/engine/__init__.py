@@ -1,7 +1,21 @@
 """The container engine. Nothing outside this package imports ``docker``."""
 
-from .client import Engine, connect
+from typing import TYPE_CHECKING
+
 from .discovery import Address, candidates, sockets
 from .facts import EngineFacts
 
 __all__ = ["Address", "Engine", "EngineFacts", "candidates", "connect", "sockets"]
+
+if TYPE_CHECKING:
+    from .client import Engine, connect
+else:
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - module attributes on demand, PEP 562
+        # Docker's client takes a while to import, and what only describes containers needs none.
+        if name in ("Engine", "connect"):
+            from . import client
+
+            globals()[name] = getattr(client, name)
+            return globals()[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.context import ContextAPI
-
 
 @dataclass(frozen=True)
 class Address:
@@ -100,6 +98,9 @@ def _usual(environ: Mapping[str, str]) -> list[Address]:
 
 def _current_context() -> Address | None:
     """The endpoint of ``docker context``, unless it is the default one."""
+    # Imported here: most that is asked of addresses takes no client of Docker.
+    from docker.context import ContextAPI
+
     try:
         context = ContextAPI.get_current_context()
         name, host = context.Name, context.Host

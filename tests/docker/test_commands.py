@@ -7,37 +7,47 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pexpect
 import psutil
 import pytest
-from homes import LEGACY, Home, temporary_home
+from command_line import PROGRAM, command
+from homes import LEGACY, Home, processes, temporary_home
 from kernels import kernel, until, value
 from nvml_standin import RTX_4090, StandIn
 
+from jupyter_tfcontainer.engine import labels
 from jupyter_tfcontainer.manager import ContainerManager
 
-PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 TIMEOUT = 30
 # Somebody may test beside us, as the same user on the same engine.
 TF, OTHER = f"tf-{os.getpid()}", f"other-{os.getpid()}"
 ROWS, COLUMNS = 24, 80
 
 
+def said(*arguments: str, stdin: str = "") -> str:
+    """What a command prints; it must succeed."""
+    done = command(*arguments, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end."""
+    """Run a command to its end, in a process."""
     return subprocess.run([PROGRAM, *arguments], check=False, capture_output=True, input=stdin, timeout=TIMEOUT)
 
 
-def said(*arguments: str) -> str:
-    """What a command prints; it must succeed."""
-    done = run(*arguments)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+def names(home: Home) -> set[str]:
+    """The names of what runs in the container of the kernel, as this machine sees it."""
+    [container] = [one for one in home.containers() if one["Labels"][labels.ENVIRONMENT] == TF]
+    found = set()
+    for process in processes(container["Id"]):
+        with suppress(OSError):  # it has just ended
+            found.add(Path(f"/proc/{process}/comm").read_text().strip())
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,7 @@ def test_ps_names_the_image_as_the_environment_does(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("words", "expected"),
     [
         (["ps"], "1.2.1-cpu"),
         (["list"], "LONG"),
@@ -88,16 +98,16 @@ def test_ps_names_the_image_as_the_environment_does(home: Home) -> None:
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )
-def test_what_is_said_fits_a_terminal(home: Home, command: list[str], words: str) -> None:
+def test_what_is_said_fits_a_terminal(home: Home, words: list[str], expected: str) -> None:
     home.add("long", f"registry.example:5000/a/folder/in/it/{'x' * 40}:1.2.1-gpu-py3", memory="8g")
-    terminal = in_terminal(*command)
+    terminal = in_terminal(*words)
     ended(terminal)
     assert isinstance(terminal.before, str)
     lines = re.sub("\x1b\\[[0-9;]*m", "", terminal.before).split("\r\n")
-    if command[0] == "show":
+    if words[0] == "show":
         lines = [line for line in lines if not line.startswith("image")]  # it is to be copied
     assert max(map(len, lines)) <= COLUMNS
-    assert words in " ".join(lines)
+    assert expected in " ".join(lines)
 
 
 def test_catalog_and_show_say_the_same(home: Home) -> None:
@@ -112,17 +122,17 @@ def test_catalog_and_show_say_the_same(home: Home) -> None:
 
 def test_a_mistake_deletes_none(home: Home) -> None:
     home.add("kept", LEGACY)
-    done = run("delete", "kept", "nothing")
-    assert (done.returncode, done.stdout) == (1, b"")
+    done = command("delete", "kept", "nothing")
+    assert (done.returncode, done.stdout) == (1, "")
     assert (home.data / "kernels" / "kept").exists()
 
 
 def test_logs(home: Home) -> None:
     assert "the last words\n" in said("logs", TF)
     assert said("logs", TF, "--tail", "1").count("\n") == 1
-    done = run("logs", OTHER)
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert f"You have no container {OTHER}".encode() in done.stderr
+    done = command("logs", OTHER)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"You have no container {OTHER}" in done.stderr
 
 
 def test_exec_passes_everything_through(home: Home) -> None:
@@ -130,8 +140,9 @@ def test_exec_passes_everything_through(home: Home) -> None:
     done = run("exec", TF, "sh", "-c", "cat; echo complaint >&2; exit 7", stdin=data)
     assert (done.returncode, done.stdout, done.stderr) == (7, data, b"complaint\n")
     # In the kernel's surroundings.
-    assert said("exec", TF, "sh", "-c", "pwd; echo $HOME").split() == ["/notebooks", "/tfcontainer/home"]
-    assert said("exec", TF, "id", "-u").strip() == str(os.getuid())
+    done = run("exec", TF, "sh", "-c", "pwd; echo $HOME; id -u")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().split() == ["/notebooks", "/tfcontainer/home", str(os.getuid())]
 
 
 @contextmanager
@@ -169,7 +180,7 @@ def test_a_signal_to_exec_ends_the_command(home: Home, number: signal.Signals, s
         process.send_signal(number)
         assert rest(process) == ""
         assert process.returncode == status
-    assert until(lambda: "sleep" not in said("exec", TF, "sh", "-c", "cat /proc/[0-9]*/comm"), TIMEOUT)
+    assert until(lambda: "sleep" not in names(home), TIMEOUT)
 
 
 def test_a_command_may_make_its_own_of_a_signal(home: Home) -> None:
@@ -244,7 +255,7 @@ def test_shell_is_a_terminal(home: Home) -> None:
     assert until(resized, TIMEOUT)
     terminal.sendline("sleep 600")
     # Once it sleeps, else the shell itself would be interrupted.
-    assert until(lambda: "sleep" in said("exec", TF, "sh", "-c", "cat /proc/[0-9]*/comm"), TIMEOUT)
+    assert until(lambda: "sleep" in names(home), TIMEOUT)
     terminal.sendintr()
     terminal.expect(r"\^C")
     terminal.sendline("echo status $?")
@@ -282,7 +293,7 @@ def test_a_signal_to_shell_leaves_the_terminal_as_it_was(home: Home, number: sig
     process.send_signal(number)
     assert modes(terminal, rf"status {128 + number}\r\n(\S+:\S+)\r\nend") == before
     assert ended(terminal) == 0
-    assert until(lambda: "bash" not in said("exec", TF, "sh", "-c", "cat /proc/[0-9]*/comm"), TIMEOUT)
+    assert until(lambda: "bash" not in names(home), TIMEOUT)
 
 
 def test_what_cannot_run_is_made_only_by_force(home: Home, nvml: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,12 +305,13 @@ def test_what_cannot_run_is_made_only_by_force(home: Home, nvml: StandIn, monkey
     assert b"CUDA 8.0's cuBLAS has no code for compute capability 8.9" in done.stdout
     assert b"It cannot run here, so it was not made." in done.stderr
     assert not (home.data / "kernels" / "mine").exists()
-    assert "Made mine." in said("create", "1.2.1", "--gpu", "--name", "mine", "--force")
+    done = run("create", "1.2.1", "--gpu", "--name", "mine", "--force")
+    assert done.returncode == 0
+    assert b"Made mine." in done.stdout
     assert json.loads(said("show", "mine", "--json"))["compatibility"] == "ignore"
     exported = said("export", "mine")
     assert said("delete", "mine") == "Deleted mine.\n"
-    done = run("import", "-", "--name", "again", stdin=exported.encode())
-    assert done.returncode == 0
+    assert "Made again." in said("import", "-", "--name", "again", stdin=exported)
     assert "again" in said("list")
     assert "Made more." in said("copy", "again", "more")
     assert said("delete", "again", "more") == "Deleted again.\nDeleted more.\n"
@@ -318,8 +330,7 @@ def test_catalog_fits_a_terminal(home: Home) -> None:
 
 def test_stop(home: Home) -> None:
     """The last of this file: the kernel is gone afterwards."""
-    done = run("stop", TF, OTHER)
-    assert done.returncode == 1
+    assert command("stop", TF, OTHER).returncode == 1
     # A mistake stops none.
     [one] = home.containers()
     assert said("stop", one["Id"][:6]) == f"Stopped {one['Id'][:12]} ({TF}).\n"

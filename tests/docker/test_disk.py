@@ -16,6 +16,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from command_line import PROGRAM, command
 from homes import MODERN, Home, engine_client
 from kernels import TIMEOUT, kernel
 from people import as_person
@@ -28,7 +29,6 @@ from jupyter_tfcontainer.engine import labels
 from jupyter_tfcontainer.errors import HomeInUse
 from jupyter_tfcontainer.manager import ContainerManager
 
-PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 MIB = 1024**2
 SNAPSHOT = f"tfcontainer/test-disk-{TOKEN}:1"
 # The folder of a container, which the next program of ours removes by itself, and that of a server.
@@ -266,9 +266,9 @@ async def test_a_home_is_kept_or_temporary(server: Server) -> None:
 # Through the command line.
 
 
-def command(*arguments: str, stdin: str = "", status: int = 0) -> tuple[str, str]:
+def said(*arguments: str, stdin: str = "", status: int = 0) -> tuple[str, str]:
     """What our command line prints, on both streams."""
-    done = subprocess.run([PROGRAM, *arguments], check=False, capture_output=True, text=True, input=stdin, timeout=60)
+    done = command(*arguments, stdin=stdin)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout, done.stderr
 
@@ -279,17 +279,17 @@ def test_the_command_line_shows_it(home: Home) -> None:
     left_behind(home, SERVER)
     with kernel("tf"):
         (container,) = home.containers()
-        model: dict[str, Any] = json.loads(command("disk", "--json")[0])
+        model: dict[str, Any] = json.loads(said("disk", "--json")[0])
         assert model["homes"][0]["containers"] == [container["Id"]]
-        lines = [line.split() for line in command("disk")[0].splitlines()]
+        lines = [line.split() for line in said("disk")[0].splitlines()]
         assert ["folders", "that", "were", "left", "behind"] in [line[:5] for line in lines]
         (mine,) = [line for line in lines if line[:3] == ["home", "of", "tf"]]
         assert mine[4:6] == ["MB", container["Id"][:12]]
         assert lines[-1][0].isdecimal() or lines[-1][0].replace(".", "").isdecimal()
         with pytest.raises(HomeInUse):
             ContainerManager.instance().disk.reset_home("tf")
-        said = command("reset-home", "--yes", "tf", status=1)[1]
-        assert f"it is in use by container {container['Id'][:12]}. Shut down the kernels of tf first." in said
+        _, refusal = said("reset-home", "--yes", "tf", status=1)
+        assert f"it is in use by container {container['Id'][:12]}. Shut down the kernels of tf first." in refusal
 
 
 def test_the_command_line_asks_before_it_removes(home: Home) -> None:
@@ -297,8 +297,8 @@ def test_the_command_line_asks_before_it_removes(home: Home) -> None:
     kept, gone = put(home, "tf"), put(home, "gone")
     left = left_behind(home, SERVER)
     # Nobody says yes where nobody is asked.
-    assert command("disk", "--clean", "folders", "homes")[0] == "0 bytes are free again.\n"
-    assert command("reset-home", "tf", status=1)[1].endswith("Nothing was removed.\n")
+    assert said("disk", "--clean", "folders", "homes")[0] == "0 bytes are free again.\n"
+    assert said("reset-home", "tf", status=1)[1].endswith("Nothing was removed.\n")
     assert all(one.exists() for one in (kept, gone, *left))
     terminal = pexpect.spawn(PROGRAM, ["disk", "--clean", "folders", "homes"], timeout=TIMEOUT, encoding="utf-8")
     terminal.expect(r"Remove folders that were left behind \(1 MB\)\? \[y/N\] ")
@@ -309,10 +309,10 @@ def test_the_command_line_asks_before_it_removes(home: Home) -> None:
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert (gone.exists(), kept.exists(), [one.exists() for one in left]) == (False, True, [True])
-    assert "Removed folders that were left behind." in command("disk", "--clean", "folders", "--yes")[0]
+    assert "Removed folders that were left behind." in said("disk", "--clean", "folders", "--yes")[0]
     assert not [one for one in left if one.exists()]
-    assert command("disk", "--clean", "folders", "homes")[0] == "There is nothing to clean.\n"
-    assert "The home of tf is empty" in command("reset-home", "tf", stdin="y\n")[0]
+    assert said("disk", "--clean", "folders", "homes")[0] == "There is nothing to clean.\n"
+    assert "The home of tf is empty" in said("reset-home", "tf", stdin="y\n")[0]
     assert not kept.exists()
 
 
@@ -333,7 +333,14 @@ def test_a_shell_without_what_the_person_has_installed(home: Home) -> None:
     home.add("tf", MODERN)
     put(home, "tf")
     with kernel("tf"):  # not beside this one
-        said = command("shell", "--without-packages", "tf", stdin="ls -A $HOME; touch $HOME/made; exit 7\n", status=7)
-        assert said[0].strip() == ""
+        done = subprocess.run(
+            [PROGRAM, "shell", "--without-packages", "tf"],
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            input="ls -A $HOME; touch $HOME/made; exit 7\n",
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout.strip()) == (7, "")
         assert len(home.containers()) == 1
     assert not (home.data / "tfcontainer" / "homes" / "tf" / "made").exists()

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import PROGRAM, command
 from engines import HOOK_NAME, PrivateEngine, hiding, private_engine
 from homes import LEGACY, MODERN, Home
 from nvml_standin import GTX_1080, K80, RTX_4090, StandIn
 from people import as_person
 
-PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 FLAGSHIP = "tensorflow/tensorflow:1.2.1-gpu-py3"
 LAB = "jupyter-tfcontainer"
 PERSON = 4321
@@ -31,16 +31,22 @@ PERSONS_FIRST = {"JUPYTER_PREFER_ENV_PATH": "0"}
 Findings = dict[str, list[tuple[str, str]]]
 
 
-def doctor(variables: dict[str, str] | None = None, command: list[str] | None = None) -> tuple[int, Findings]:
-    """Ask the doctor: exit status, and level and text of each finding by what was looked at."""
-    done = subprocess.run(
-        [*(command or [PROGRAM]), "doctor", "--json"],
-        check=False,
-        text=True,
-        capture_output=True,
-        env={**os.environ, **(variables or {})},
-        timeout=60,
-    )
+def doctor(variables: dict[str, str] | None = None, process: list[str] | None = None) -> tuple[int, Findings]:
+    """Ask the doctor: exit status, and level and text of each finding by what was looked at.
+
+    It is asked in this process, unless a command is given that runs it in another.
+    """
+    if process:
+        done = subprocess.run(
+            [*process, "doctor", "--json"],
+            check=False,
+            text=True,
+            capture_output=True,
+            env={**os.environ, **(variables or {})},
+            timeout=60,
+        )
+    else:
+        done = command("doctor", "--json", variables=variables)
     assert done.stderr == ""
     found: Findings = {}
     for one in json.loads(done.stdout):
@@ -178,7 +184,7 @@ def test_a_driver_without_a_way_to_it(home: Home, nvml: StandIn) -> None:
     """A card is there, and the engine cannot hand it over: that is a problem, and no mere warning."""
     nvml.describe("367.57", [GTX_1080])
     home.add("tf", "tensorflow/tensorflow:2.4.0-gpu", gpus="all")
-    status, found = doctor(nvml.variables)
+    status, found = doctor(nvml.variables, [PROGRAM])
     assert status == 1
     assert found["driver"] == [("ok", "NVIDIA's driver 367.57.")]
     assert found["cards"] == [("ok", "0: NVIDIA GeForce GTX 1080 (compute capability 6.1, 8.5 GB).")]
@@ -191,7 +197,7 @@ def test_a_driver_without_a_way_to_it(home: Home, nvml: StandIn) -> None:
 def test_a_driver_that_does_not_answer(home: Home, nvml: StandIn) -> None:
     # NVML_ERROR_LIB_RM_VERSION_MISMATCH
     nvml.describe("535.104.05", [GTX_1080], [("nvmlInitWithFlags", 18)])
-    status, found = doctor(nvml.variables)
+    status, found = doctor(nvml.variables, [PROGRAM])
     assert status == 1
     [(level, text)] = found["driver"]
     assert (level, "have different versions, as after an update. Reboot" in text) == ("problem", True)
@@ -201,7 +207,7 @@ def test_a_driver_that_does_not_answer(home: Home, nvml: StandIn) -> None:
 def test_a_card_that_is_lost(home: Home, nvml: StandIn) -> None:
     # NVML_ERROR_GPU_IS_LOST
     nvml.describe("367.57", [GTX_1080, K80], [("nvmlDeviceGetMemoryInfo", 15, 1)])
-    status, found = doctor(nvml.variables)
+    status, found = doctor(nvml.variables, [PROGRAM])
     assert status == 1
     [(level, text)] = found["cards"]
     assert (level, "0: NVIDIA GeForce GTX 1080" in text) == ("problem", True)
@@ -210,7 +216,7 @@ def test_a_card_that_is_lost(home: Home, nvml: StandIn) -> None:
 
 def test_a_driver_that_shows_no_card(home: Home, nvml: StandIn) -> None:
     nvml.describe("367.57")
-    _, found = doctor(nvml.variables)
+    _, found = doctor(nvml.variables, [PROGRAM])
     assert found["driver"][0][0] == "ok"
     [(level, text)] = found["cards"]
     assert (level, text.startswith("It shows no card")) == ("warning", True)
@@ -224,7 +230,7 @@ def test_what_cannot_run_is_a_problem_if_the_person_made_it(home: Home, nvml: St
     home.add("card", FLAGSHIP, gpus=["7"])
     home.add("big", LEGACY, memory="2g")
     home.configure(max_memory="1g")
-    _, found = doctor(nvml.variables)
+    _, found = doctor(nvml.variables, [PROGRAM])
     why = "CUDA 8.0's cuBLAS has no code for compute capability 8.9"
     for name, level, said in (
         ("mine", "problem", f"mine cannot run here. {why}"),
@@ -251,7 +257,7 @@ def test_the_trial_is_made_with_what_the_policy_allows(home: Home) -> None:
 
 
 def test_what_is_hidden_is_no_matter(home: Home) -> None:
-    subprocess.run([PROGRAM, "delete", "tf-1.2.1-gpu"], check=True, stdout=subprocess.PIPE)
+    assert command("delete", "tf-1.2.1-gpu").returncode == 0
     _, found = doctor()
     assert of(found, "tf-1.2.1-gpu") == [("ok", "tf-1.2.1-gpu is hidden from launchers.")]
 
@@ -290,12 +296,11 @@ def test_what_is_no_kernelspec_at_all(home: Home) -> None:
     for name in contents:
         [text] = [text for level, text in found["environment"] if level == "problem" and f"kernelspec {name} " in text]
         assert f"Correct kernel.json in {home.data / 'kernels' / name}" in text
-        done = subprocess.run([PROGRAM, "show", name], check=False, text=True, capture_output=True)
+        done = command("show", name)
         assert (done.returncode, done.stderr) == (1, f"{text}\n")
     assert found["container"][0][0] == "ok"
     # Jupyter lists none of them either.
-    listed = subprocess.run([PROGRAM, "list", "--json"], check=True, stdout=subprocess.PIPE)
-    names = {one["name"] for one in json.loads(listed.stdout)}
+    names = {one["name"] for one in json.loads(command("list", "--json").stdout)}
     assert "tf" in names
     assert not names & contents.keys()
 
@@ -377,14 +382,15 @@ def test_a_front_end_that_is_not_built(home: Home) -> None:
     ids=["lab extension", "lab", "provisioner"],
 )
 def test_what_is_not_installed(home: Home, folder: Path, what: str, level: str, said: str) -> None:
-    status, found = doctor(command=[*hiding(folder), PROGRAM])
+    status, found = doctor(process=[*hiding(folder), PROGRAM])
     assert status == (1 if level == "problem" else 0)
     [(how, text)] = found[what]
     assert (how, said in text) == (level, True)
 
 
 def test_its_help_tells_the_exit_status() -> None:
-    done = subprocess.run([PROGRAM, "doctor", "--help"], check=True, text=True, stdout=subprocess.PIPE)
+    done = command("doctor", "--help")
+    assert done.returncode == 0
     assert "Exit status: 0 if there is no problem, be there warnings or not; 1 if there is one." in " ".join(
         done.stdout.split()
     )

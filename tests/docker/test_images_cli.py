@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -14,13 +13,13 @@ import docker
 import pexpect
 import pytest
 import registries
-from homes import MODERN, Home, temporary_home
+from command_line import PROGRAM, command
+from homes import MODERN, Home
 from kernels import TIMEOUT, until
 from registries import Registry
 
 MEGABYTE = 1_000_000
 NAME = f"tfcontainer/test-images-cli-{registries.TOKEN}"
-COMMAND = [sys.executable, "-m", "jupyter_tfcontainer.cli"]
 
 
 @pytest.fixture
@@ -35,12 +34,6 @@ def nothing_is_left(client: docker.APIClient) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def folders() -> Iterator[Home]:
-    with temporary_home() as home:
-        yield home
-
-
 @pytest.fixture(scope="module")
 def registry() -> Iterator[Registry]:
     """A registry with a big image in it."""
@@ -50,60 +43,44 @@ def registry() -> Iterator[Registry]:
         yield one
 
 
-def command(home: Home, *arguments: str, status: int = 0) -> tuple[str, str]:
-    """Run a command in a pipe; what it printed comes back, on both streams."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        env={**os.environ, **home.variables()},
-        cwd=home.workspace,
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=180,
-    )
+def said(*arguments: str, status: int = 0) -> tuple[str, str]:
+    """What a command prints in a pipe, on both streams."""
+    done = command(*arguments)
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout, done.stderr
 
 
-def terminal(home: Home, *arguments: str) -> pexpect.spawn[str]:
+def terminal(*arguments: str) -> pexpect.spawn[str]:
     """Run a command on a terminal."""
-    return pexpect.spawn(
-        COMMAND[0],
-        [*COMMAND[1:], *arguments],
-        env={**os.environ, **home.variables()},
-        cwd=str(home.workspace),
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        dimensions=(24, 120),
-    )
+    return pexpect.spawn(PROGRAM, [*arguments], encoding="utf-8", timeout=TIMEOUT, dimensions=(24, 120))
 
 
-def test_pull_in_a_pipe(folders: Home, registry: Registry) -> None:
+def test_pull_in_a_pipe(home: Home, registry: Registry) -> None:
     """One line for each step, and what came of it alone on standard output."""
     reference = f"{registry.name}/test/big:1"
-    printed, said = command(folders, "pull", reference)
+    printed, errors = said("pull", reference)
     assert printed == f"The image {reference} was pulled on {os.uname().nodename}.\n"
-    assert said.splitlines()[0] == f"Pulling {reference}."
-    assert set(said.splitlines()[1:]) <= {"Downloading.", "Unpacking."}
-    assert "\r" not in said
+    assert errors.splitlines()[0] == f"Pulling {reference}."
+    assert set(errors.splitlines()[1:]) <= {"Downloading.", "Unpacking."}
+    assert "\r" not in errors
 
 
-def test_pull_on_a_terminal(folders: Home, registry: Registry) -> None:
+def test_pull_on_a_terminal(home: Home, registry: Registry) -> None:
     """A bar, which is gone at the end; and none goes on after Ctrl-C."""
     with registries.slow(registry, 2 * MEGABYTE) as line:
         reference = f"{line.name}/test/big:1"
-        process = terminal(folders, "pull", reference)
+        process = terminal("pull", reference)
         process.expect(r"Downloading: +\d+%.*layers")
         process.expect("was pulled on")
         process.expect(pexpect.EOF)
         process.close()
         assert process.exitstatus == 0
-        command(folders, "rmi", reference)
+        said("rmi", reference)
     # So slow that it goes on for as long as a busy machine may take to hear of Ctrl-C.
     with registries.slow(registry, MEGABYTE // 4) as line:
         reference = f"{line.name}/test/big:1"
-        process = terminal(folders, "pull", reference)
+        process = terminal("pull", reference)
         process.expect("Downloading")
         process.sendintr()
         process.expect(f"The pull of {reference} was cancelled by Ctrl-C.")
@@ -113,14 +90,12 @@ def test_pull_on_a_terminal(folders: Home, registry: Registry) -> None:
         assert until(lambda: line.connections == 0, TIMEOUT)
 
 
-def test_ctrl_c_is_not_for_who_ignores_it(folders: Home, registry: Registry) -> None:
+def test_ctrl_c_is_not_for_who_ignores_it(home: Home, registry: Registry) -> None:
     """A script lets it run in the background."""
     with registries.slow(registry, 2 * MEGABYTE) as line:
         reference = f"{line.name}/test/big:1"
         with subprocess.Popen(
-            ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *COMMAND, "pull", reference],
-            env={**os.environ, **folders.variables()},
-            cwd=folders.workspace,
+            ["sh", "-c", 'trap "" INT; exec "$@"', "sh", PROGRAM, "pull", reference],
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -134,53 +109,53 @@ def test_ctrl_c_is_not_for_who_ignores_it(folders: Home, registry: Registry) -> 
         assert process.returncode == 0
 
 
-def test_pull_that_fails(folders: Home, registry: Registry) -> None:
-    printed, said = command(folders, "pull", f"{registry.name}/test/big:no", status=1)
+def test_pull_that_fails(home: Home, registry: Registry) -> None:
+    printed, errors = said("pull", f"{registry.name}/test/big:no", status=1)
     assert printed == ""
-    assert "See that its name and tag are spelt right" in said.splitlines()[-1]
+    assert "See that its name and tag are spelt right" in errors.splitlines()[-1]
 
 
-def test_list_and_remove(folders: Home, client: docker.APIClient) -> None:
+def test_list_and_remove(home: Home, client: docker.APIClient) -> None:
     registries.image(client, f"{NAME}:1", b"1", parent=MODERN)
-    folders.add("tf", f"{NAME}:1")
-    printed, _ = command(folders, "images", "--sizes")
+    home.add("tf", f"{NAME}:1")
+    printed, _ = said("images", "--sizes")
     heads, *rows = printed.splitlines()
     assert heads.split() == ["IMAGE", "SIZE", "FOR", "ITSELF", "MADE", "ORIGIN", "PYTHON", "TENSORFLOW", "USED", "BY"]
     (row,) = [one for one in rows if one.startswith(f"{NAME}:1")]
     assert row.split()[-1] == "tf"
-    models = json.loads(command(folders, "images", "--json")[0])
+    models = json.loads(said("images", "--json")[0])
     assert f"{NAME}:1" in {name for one in models for name in one["references"]}
-    _, said = command(folders, "rmi", f"{NAME}:1", status=1)
-    assert "is used by the environment tf" in said
-    assert command(folders, "rmi", "--force", f"{NAME}:1")[0] == f"Removed {NAME}:1.\n"
+    _, errors = said("rmi", f"{NAME}:1", status=1)
+    assert "is used by the environment tf" in errors
+    assert said("rmi", "--force", f"{NAME}:1")[0] == f"Removed {NAME}:1.\n"
 
 
-def test_build(folders: Home, client: docker.APIClient) -> None:
+def test_build(home: Home, client: docker.APIClient) -> None:
     """Its log is printed as it comes; a failure ends with the line."""
     label = f"LABEL {registries.LABEL}={registries.TOKEN}"
-    (folders.workspace / "Dockerfile").write_text(f"FROM {MODERN}\n{label}\nRUN echo so far\n")
-    printed, said = command(folders, "build", "-t", f"{NAME}:built", "--environment", "mine")
+    (home.workspace / "Dockerfile").write_text(f"FROM {MODERN}\n{label}\nRUN echo so far\n")
+    printed, errors = said("build", "-t", f"{NAME}:built", "--environment", "mine")
     assert "the environment mine made for it" in printed
-    assert "so far" in said.splitlines()
-    assert (folders.data / "kernels" / "mine" / "kernel.json").exists()
-    (folders.workspace / "Dockerfile").write_text(f"FROM {MODERN}\n{label}\nRUN echo why; exit 4\n")
-    _, said = command(folders, "build", "-t", f"{NAME}:wrong", status=1)
-    assert "at step 3 of 4, `RUN echo why; exit 4`" in said
-    _, said = command(folders, "build", "--base", MODERN, status=1)
-    assert "There is nothing to build" in said
+    assert "so far" in errors.splitlines()
+    assert (home.data / "kernels" / "mine" / "kernel.json").exists()
+    (home.workspace / "Dockerfile").write_text(f"FROM {MODERN}\n{label}\nRUN echo why; exit 4\n")
+    _, errors = said("build", "-t", f"{NAME}:wrong", status=1)
+    assert "at step 3 of 4, `RUN echo why; exit 4`" in errors
+    _, errors = said("build", "--base", MODERN, status=1)
+    assert "There is nothing to build" in errors
 
 
-def test_save_and_load(folders: Home, client: docker.APIClient) -> None:
+def test_save_and_load(home: Home, client: docker.APIClient) -> None:
     registries.image(client, f"{NAME}:saved", b"1")
-    assert "was written to" in command(folders, "save", f"{NAME}:saved", "image.tar")[0]
+    assert "was written to" in said("save", f"{NAME}:saved", "image.tar")[0]
     client.remove_image(f"{NAME}:saved")
-    assert f"{NAME}:saved came from" in command(folders, "load", "image.tar")[0]
+    assert f"{NAME}:saved came from" in said("load", "image.tar")[0]
 
 
-def test_prepare(folders: Home) -> None:
-    assert command(folders, "prepare", MODERN)[0] == f"The image {MODERN} has ipykernel already.\n"
+def test_prepare(home: Home) -> None:
+    assert said("prepare", MODERN)[0] == f"The image {MODERN} has ipykernel already.\n"
 
 
-def test_snapshot_of_nothing(folders: Home) -> None:
-    _, said = command(folders, "snapshot", "nothing", status=1)
-    assert said.startswith("You have no container nothing")
+def test_snapshot_of_nothing(home: Home) -> None:
+    _, errors = said("snapshot", "nothing", status=1)
+    assert errors.startswith("You have no container nothing")

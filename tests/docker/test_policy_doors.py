@@ -12,6 +12,7 @@ from typing import Any
 import docker
 import pexpect
 import pytest
+from command_line import PROGRAM, command
 from homes import MODERN, Home
 from jupyter_client.manager import KernelManager
 from kernels import kernel, value
@@ -23,7 +24,6 @@ from jupyter_tfcontainer.errors import PolicyRefused
 from jupyter_tfcontainer.manager import ContainerManager
 from jupyter_tfcontainer.policy import Policy, Taken
 
-PROGRAM = str(Path(sys.executable).with_name("jupyter-tfcontainer"))
 # No registry answers there: a pull would fail with another error.
 ABSENT = "127.0.0.1:1/tensorflow:1.2.1"
 # Each rule that holds for root as well: what an administrator says, and what a kernelspec says against it.
@@ -126,19 +126,6 @@ def test_jupyter_execute(ruled: Home, rule: str) -> None:
     assert not ruled.containers()
 
 
-def command(*arguments: str, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run our command line."""
-    return subprocess.run(
-        [PROGRAM, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        input=stdin,
-        timeout=60,
-        env={**os.environ, **variables},
-    )
-
-
 def refused_at_the_command(rule: str, *arguments: str, stdin: str = "") -> None:
     """See that a command refuses, names the rule, and does nothing else."""
     done = command(*arguments, stdin=stdin)
@@ -184,7 +171,8 @@ def test_the_command_line_makes_nothing_with_a_mount_elsewhere(home: Home) -> No
 def test_without_an_engine_it_is_made_and_a_start_tells(home: Home) -> None:
     home.configure(allowed_images=[])
     nothing = f"unix://{home.root}/nothing.sock"
-    assert command("create", "--image", ABSENT, "--name", "made", DOCKER_HOST=nothing).returncode == 0
+    done = command("create", "--image", ABSENT, "--name", "made", variables={"DOCKER_HOST": nothing})
+    assert done.returncode == 0
 
 
 @pytest.fixture
