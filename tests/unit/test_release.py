@@ -93,12 +93,13 @@ def test_actions_are_pinned_to_a_major_version() -> None:
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@(release/)?v\d+", action) for action in actions), actions
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_to_files_and_headings(page: Path) -> None:
+# "page" is the name of playwright's fixture.
+@pytest.mark.parametrize("source", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings(source: Path) -> None:
     # A page of somebody else's may move; ours are here.
-    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", source.read_text()):
         path, _, heading = link.partition("#")
-        target = page.parent / path if path else page
+        target = source.parent / path if path else source
         assert target.exists(), link
         assert not heading or heading in headings(target), link
 
