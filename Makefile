@@ -50,6 +50,11 @@ build: ## make the wheel and the sdist in dist/
 	@$(PYTHON) scripts/develop.py install
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m build
 
+.PHONY: release-check
+release-check: ## build the wheel and the sdist, install them, and say whether they can be released
+	@$(PYTHON) scripts/develop.py install
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python scripts/release.py
+
 images: ## build the images that the tests use
 	@$(PYTHON) scripts/develop.py install
 	@.venv/bin/python scripts/images.py
