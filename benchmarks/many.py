@@ -12,8 +12,6 @@ from .rows import Wanted
 from .stage import Side, Stage, in_turns
 
 MEGA = 1_000_000
-# Seconds for which a server is watched that has nothing to do.
-REST = 5.0
 # How often local kernels are started, if not all of them get their ports.
 TRIES = 3
 # What each prints when all compute: no line may be missing, or in another's place.
@@ -36,8 +34,8 @@ async def _together(stage: Stage, side: Side, count: int) -> None:
     sessions = await _ready(stage, side, count)
     await side.quiet()
     cpu = server.cpu
-    await asyncio.sleep(REST)
-    samples.add(f"cpu_at_rest_{count}", side.name, (server.cpu - cpu) / REST)
+    await asyncio.sleep(stage.effort.rest)
+    samples.add(f"cpu_at_rest_{count}", side.name, (server.cpu - cpu) / stage.effort.rest)
     samples.add(f"server_memory_{count}", side.name, server.memory / MEGA)
     samples.add(f"kernel_memory_{count}", side.name, await asyncio.to_thread(_memory, await side.processes()) / MEGA)
     await _compute(stage, side, sessions)

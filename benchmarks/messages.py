@@ -10,11 +10,10 @@ from .client import PATIENCE, Channels, clock
 from .rows import Wanted
 from .stage import Side, Stage, in_turns
 
-BYTES = 10_000_000
 LINE = 100
 MEGA = 1_000_000
-STDOUT = f"for _ in range({BYTES // LINE}): print('x' * {LINE - 1})"
-DISPLAY = f"from IPython.display import display\ndisplay({{'text/plain': 'x' * {BYTES}}}, raw=True)"
+STDOUT = f"for _ in range({{size}} // {LINE}): print('x' * {LINE - 1})"
+DISPLAY = "from IPython.display import display\ndisplay({{'text/plain': 'x' * {size}}}, raw=True)"
 # The kernel answers a message of a comm with its size: what a widget does with its data.
 COMM = """
 def opened(comm, message):
@@ -52,13 +51,14 @@ async def _round_trips(stage: Stage, pages: Pages) -> None:
 
 
 async def _throughputs(stage: Stage, pages: Pages) -> None:
+    megabytes = stage.effort.megabytes
     for turn in range(stage.effort.throughputs):
         for side in in_turns(list(pages), turn):
-            times = await _through(pages[side])
+            times = await _through(pages[side], megabytes * MEGA)
             for name, seconds in times.items():
-                stage.samples.add(f"throughput_{name}", side.name, BYTES / MEGA / seconds)
-            stage.samples.add("throughput", side.name, len(times) * BYTES / MEGA / sum(times.values()))
-    stage.say(f"{stage.effort.throughputs} times {BYTES / MEGA:.0f} MB: {', '.join(one.name for one in pages)}")
+                stage.samples.add(f"throughput_{name}", side.name, megabytes / seconds)
+            stage.samples.add("throughput", side.name, len(times) * megabytes / sum(times.values()))
+    stage.say(f"{stage.effort.throughputs} times {megabytes} MB: {', '.join(one.name for one in pages)}")
 
 
 async def _trips(channels: Channels, count: int) -> list[float]:
@@ -71,21 +71,21 @@ async def _trips(channels: Channels, count: int) -> list[float]:
     return trips
 
 
-async def _through(channels: Channels) -> dict[str, float]:
+async def _through(channels: Channels, size: int) -> dict[str, float]:
     """Seconds that so many bytes take: printed, displayed, and sent to the kernel."""
     begun = clock()
-    printed = await channels.run(STDOUT)
-    _check(len(printed.printed))
+    printed = await channels.run(STDOUT.format(size=size))
+    _check(len(printed.printed), size)
     begun_display = clock()
-    displayed = await channels.run(DISPLAY)
-    _check(len(displayed.contents["display_data"]["data"]["text/plain"]))
+    displayed = await channels.run(DISPLAY.format(size=size))
+    _check(len(displayed.contents["display_data"]["data"]["text/plain"]), size)
     await channels.run(COMM)
     comm = uuid.uuid4().hex
     channels.send("comm_open", {"comm_id": comm, "target_name": "benchmark", "data": {}})
     begun_sent = clock()
-    sent = channels.send("comm_msg", {"comm_id": comm, "data": {"text": "x" * BYTES}})
+    sent = channels.send("comm_msg", {"comm_id": comm, "data": {"text": "x" * size}})
     await asyncio.wait_for(sent.idle.wait(), PATIENCE)
-    _check(sent.contents["comm_msg"]["data"]["size"])
+    _check(sent.contents["comm_msg"]["data"]["size"], size)
     return {
         "stdout": printed.over - begun,
         "display": displayed.over - begun_display,
@@ -93,6 +93,6 @@ async def _through(channels: Channels) -> dict[str, float]:
     }
 
 
-def _check(size: int) -> None:
-    if size != BYTES:
-        raise RuntimeError(f"{size} of {BYTES} bytes came through.")
+def _check(came: int, size: int) -> None:
+    if came != size:
+        raise RuntimeError(f"{came} of {size} bytes came through.")

@@ -42,12 +42,16 @@ class Effort:
         how many times
     throughputs
         of each kind
+    megabytes
+        of each throughput
     loads
         how often ten kernels start at once
     kernels_under_load
         which are so many
     many
         how many kernels there are at a time
+    rest
+        seconds for which a server is watched that has nothing to do
     """
 
     lives: int = 8
@@ -56,9 +60,11 @@ class Effort:
     trips: int = 100
     trip_blocks: int = 10
     throughputs: int = 6
+    megabytes: int = 10
     loads: int = 3
     kernels_under_load: int = 10
     many: tuple[int, ...] = (1, 10, 50)
+    rest: float = 5.0
 
 
 QUICK = Effort(
@@ -68,9 +74,11 @@ QUICK = Effort(
     trips=25,
     trip_blocks=2,
     throughputs=1,
+    megabytes=2,
     loads=1,
     kernels_under_load=3,
     many=(1,),
+    rest=0.5,
 )
 
 
