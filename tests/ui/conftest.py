@@ -11,8 +11,11 @@ from typing import Any
 import docker
 import pytest
 import registries
-from homes import LEGACY
+from homes import LEGACY, Home, temporary_home
+from labs import lab
 from pages import LabPage
+from panels import Panel
+from playwright.sync_api import Browser
 from registries import Registry
 
 pytest_plugins = ["timekeeping"]
@@ -50,6 +53,37 @@ def pytest_runtest_makereport(
             page.picture(pictures(item.config) / f"{name}.png")
             report.sections.append((f"the log of the server of page {number}", page.lab.log[-3000:]))
     return report
+
+
+@pytest.fixture(scope="session")
+def shared(browser: Browser) -> Iterator[LabPage]:
+    """A page of a server with nothing special, for all files that need no other. It asks nothing between them."""
+    with temporary_home() as home, lab(home) as server, LabPage(browser, server, empty=True) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def home(shared: LabPage) -> Iterator[Home]:
+    """The folders of the server that is shared. What a file puts there, and what runs there, is gone after it."""
+    yield shared.lab.home
+    shared.lab.clear()
+
+
+@pytest.fixture(scope="module")
+def page(home: Home, shared: LabPage) -> Iterator[LabPage]:
+    """The page of the server that is shared, as if for the first time, with what the file has put into its home."""
+    assert home is shared.lab.home, "This file has a home of its own, and so it needs a server of its own."
+    shared.reset()
+    yield shared
+    shared.empty()
+
+
+@pytest.fixture(scope="module")
+def panel(page: LabPage) -> Panel:
+    """The side panel in that page."""
+    panel = Panel(page)
+    panel.open()
+    return panel
 
 
 @pytest.fixture(scope="session")

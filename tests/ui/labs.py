@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,9 @@ ROOT = Path(__file__).parent.parent.parent
 ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+/\S*?)(?:lab|tree)\?token=")
 START_SECONDS = 60
 STOP_SECONDS = 60
+# What a server writes for later, apart from the workspace: environments and their homes, settings, and how its pages
+# look.
+KEPT = ("data/kernels", "data/tfcontainer/homes", "config/lab")
 # No word of news or of updates: nothing is asked of the network, and no toast covers the page.
 QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 # All of the usual places are below /run (/var/run is a link to it), and Podman's program alone would be enough.
@@ -81,6 +85,31 @@ class Lab:
         answer = requests.post(self.address + path, json=model, headers=headers, timeout=START_SECONDS)
         answer.raise_for_status()
         return answer.json()
+
+    def delete(self, path: str) -> None:
+        """Have it end or remove something; that is no fault that is gone already."""
+        answer = requests.delete(
+            self.address + path, headers={"Authorization": f"token {self.token}"}, timeout=STOP_SECONDS
+        )
+        if answer.status_code != HTTPStatus.NOT_FOUND:
+            answer.raise_for_status()
+
+    def clear(self) -> None:
+        """Shut down what runs in it, as it is shut down at its end, and empty its folders; nothing may be left."""
+        for one in self.get("api/terminals"):
+            self.delete(f"api/terminals/{one['name']}")
+        for one in self.get("api/kernels"):
+            self.delete(f"api/kernels/{one['id']}")
+        ended = until(lambda: not self.home.leftovers(), STOP_SECONDS)
+        left = self.home.leftovers()
+        if not ended:
+            # Another file is not to fail as well.
+            for one in self.get("api/tfcontainer/containers"):
+                self.delete(f"api/tfcontainer/containers/{one['id']}")
+        for folder in (self.home.workspace, *(self.home.root / path for path in KEPT)):
+            if folder.exists():
+                subprocess.run(["find", folder, "-mindepth", "1", "-delete"], check=True)
+        assert ended, left
 
     def wait(self) -> None:
         """Wait until it listens."""

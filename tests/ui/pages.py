@@ -32,13 +32,16 @@ class LabPage:
         where to open it
     lab
         whose page
+    empty
+        whether to leave it empty at first
     """
 
     #: Those that are open.
     opened: ClassVar[list[LabPage]] = []
 
-    def __init__(self, browser: Browser, lab: Lab) -> None:
+    def __init__(self, browser: Browser, lab: Lab, *, empty: bool = False) -> None:
         self.lab = lab
+        self._empty = empty
         #: What the page complained of, and what it asked of others than its server.
         self.errors: list[str] = []
         self._context = browser.new_context(viewport={"width": VIEWPORT["width"], "height": VIEWPORT["height"]})
@@ -54,14 +57,14 @@ class LabPage:
 
     def __enter__(self) -> LabPage:
         self.opened.append(self)
-        self.reset()
+        if not self._empty:
+            self.reset()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.opened.remove(self)
-        # Jupyter's server never ends that is stopped in the middle of that: the thread waits for ever.
-        while self._asked and not kind:
-            self.page.wait_for_event("requestfinished")
+        if not kind:
+            self._settle()
         self._context.close()
         assert kind or not self.errors, self.errors
 
@@ -70,9 +73,21 @@ class LabPage:
         self.page.goto(self.lab.page)
         expect(self.launcher).to_be_visible()
 
+    def empty(self) -> None:
+        """Have it ask nothing of the server any more, and see that it had nothing to complain of."""
+        self._settle()
+        self.page.goto("about:blank")
+        errors, self.errors[:] = [*self.errors], []
+        assert not errors, errors
+
     def picture(self, path: Path) -> None:
         """Keep what is to be seen."""
         self.page.screenshot(path=path)
+
+    def _settle(self) -> None:
+        # Jupyter's server never ends that is stopped in the middle of that: the thread waits for ever.
+        while self._asked:
+            self.page.wait_for_event("requestfinished")
 
     def _hear(self, message: ConsoleMessage) -> None:
         # That a start was refused stands there too, as a failed request.

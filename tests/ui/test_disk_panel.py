@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import pictures
-from homes import MODERN, Home, temporary_home
-from labs import lab
-from panels import Panel, opened
-from playwright.sync_api import Browser, expect
+from homes import MODERN, Home
+from panels import Panel
+from playwright.sync_api import expect
 
 MEGABYTE = 10**6
 PACKAGES = "import os; print(os.path.exists(os.path.expanduser('~/package')))"
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
-    with temporary_home() as home:
-        home.add("disked", MODERN)
-        for name, size in (("disked", 6), ("gone", 3)):
-            folder = kept(home, name)
-            folder.mkdir(parents=True)
-            (folder / "package").write_bytes(os.urandom(size * MEGABYTE))
-        yield home
-
-
-@pytest.fixture(scope="module")
-def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with lab(home) as server, opened(browser, server) as panel:
-        yield panel
+def home(home: Home) -> Home:
+    home.add("disked", MODERN)
+    for name, size in (("disked", 6), ("gone", 3)):
+        folder = kept(home, name)
+        folder.mkdir(parents=True)
+        (folder / "package").write_bytes(os.urandom(size * MEGABYTE))
+    return home
 
 
 def kept(home: Home, name: str) -> Path:

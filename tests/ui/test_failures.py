@@ -38,9 +38,9 @@ def registry() -> Iterator[socket.socket]:
 
 
 @pytest.fixture(scope="module")
-def home(registry: socket.socket) -> Iterator[Home]:
+def home(registry: socket.socket, home: Home) -> Iterator[Home]:
     """A card for each failure that the engine of all tests can cause."""
-    with temporary_home() as home, entrypoints.image("echo no licence here >&2; exit 3") as unlicensed:
+    with entrypoints.image("echo no licence here >&2; exit 3") as unlicensed:
         home.add("no-registry", NO_REGISTRY)
         home.add("never-pulled", NO_REGISTRY, pull_policy="never")
         home.add("gpu", LEGACY, gpus="all")
@@ -49,13 +49,6 @@ def home(registry: socket.socket) -> Iterator[Home]:
         home.add("unlicensed", unlicensed)
         home.add("misspelt", LEGACY, gpu="all")
         yield home
-
-
-@pytest.fixture(scope="module")
-def page(home: Home, browser: Browser) -> Iterator[LabPage]:
-    """One page for all of them."""
-    with lab(home) as server, LabPage(browser, server) as page:
-        yield page
 
 
 def refusal(page: LabPage, card: str) -> str:

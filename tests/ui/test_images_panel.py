@@ -10,10 +10,9 @@ import docker
 import pytest
 import registries
 from conftest import pictures
-from homes import engine_client, temporary_home
-from labs import lab
-from panels import Panel, opened
-from playwright.sync_api import Browser, expect
+from homes import Home, engine_client
+from panels import Panel
+from playwright.sync_api import expect
 from registries import Slow
 
 MEGABYTE = 10**6
@@ -48,11 +47,9 @@ def line(client: docker.APIClient) -> Iterator[Slow]:
 
 
 @pytest.fixture(scope="module")
-def panel(line: Slow, browser: Browser) -> Iterator[Panel]:
-    with temporary_home() as home:
-        home.add("far", f"{line.name}/test/far:1")
-        with lab(home) as server, opened(browser, server) as panel:
-            yield panel
+def home(line: Slow, home: Home) -> Home:
+    home.add("far", f"{line.name}/test/far:1")
+    return home
 
 
 def test_a_pull_is_cancelled(panel: Panel, line: Slow, pytestconfig: pytest.Config) -> None:

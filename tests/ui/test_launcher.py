@@ -40,24 +40,16 @@ while True:
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
+def home(home: Home) -> Home:
     """A workspace with the example, and the card that `make lab` adds where there is no GPU."""
-    with temporary_home() as home:
-        shutil.copy(ROOT / "examples" / NOTEBOOK, home.workspace)
-        spec = json.loads((KERNELSPECS / "tf-1.2.1-gpu" / "kernel.json").read_text())
-        spec["display_name"] = CPU
-        spec["metadata"]["kernel_provisioner"]["config"] |= {"image": LEGACY, "gpus": "none"}
-        folder = home.data / "kernels" / "tf-1.2.1-cpu"
-        shutil.copytree(KERNELSPECS / "logos" / "cpu", folder)
-        (folder / "kernel.json").write_text(json.dumps(spec))
-        yield home
-
-
-@pytest.fixture(scope="module")
-def page(home: Home, browser: Browser) -> Iterator[LabPage]:
-    """A page of a server on the engine that all tests share."""
-    with lab(home) as server, LabPage(browser, server) as page:
-        yield page
+    shutil.copy(ROOT / "examples" / NOTEBOOK, home.workspace)
+    spec = json.loads((KERNELSPECS / "tf-1.2.1-gpu" / "kernel.json").read_text())
+    spec["display_name"] = CPU
+    spec["metadata"]["kernel_provisioner"]["config"] |= {"image": LEGACY, "gpus": "none"}
+    folder = home.data / "kernels" / "tf-1.2.1-cpu"
+    shutil.copytree(KERNELSPECS / "logos" / "cpu", folder)
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    return home
 
 
 def test_example_from_the_launcher_to_the_last_plot(page: LabPage, home: Home, pytestconfig: pytest.Config) -> None:

@@ -8,10 +8,9 @@ import docker
 import nbformat
 import pytest
 from conftest import pictures
-from homes import LEGACY, Home, temporary_home
-from labs import lab
+from homes import LEGACY, Home
 from pages import LabPage
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 # Its GPU image cannot even be imported where there is no driver; the other is not on any machine that tests run on.
 IMAGE = "tensorflow/tensorflow"
@@ -20,28 +19,21 @@ NOTEBOOK = "old.ipynb"
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
+def home(home: Home) -> Iterator[Home]:
     """A notebook that was written elsewhere, and the image that it can be run in: ours, under that name."""
     engine = docker.APIClient()
     engine.tag(LEGACY, IMAGE, TAG)
     try:
-        with temporary_home() as home:
-            kernelspec = {"name": "tf-1.12.0-gpu", "display_name": "TF 1.12.0 GPU", "language": "python"}
-            notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
-                cells=[nbformat.v4.new_code_cell("print(1)")],  # type: ignore[no-untyped-call]
-                metadata={"kernelspec": kernelspec},
-            )
-            nbformat.write(notebook, home.workspace / NOTEBOOK)  # type: ignore[no-untyped-call]
-            yield home
+        kernelspec = {"name": "tf-1.12.0-gpu", "display_name": "TF 1.12.0 GPU", "language": "python"}
+        notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
+            cells=[nbformat.v4.new_code_cell("print(1)")],  # type: ignore[no-untyped-call]
+            metadata={"kernelspec": kernelspec},
+        )
+        nbformat.write(notebook, home.workspace / NOTEBOOK)  # type: ignore[no-untyped-call]
+        yield home
     finally:
         engine.remove_image(f"{IMAGE}:{TAG}")
         engine.close()
-
-
-@pytest.fixture(scope="module")
-def page(home: Home, browser: Browser) -> Iterator[LabPage]:
-    with lab(home) as server, LabPage(browser, server) as page:
-        yield page
 
 
 def test_the_processor_is_offered_where_there_is_no_card(

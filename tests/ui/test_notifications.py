@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import entrypoints
 import pytest
-from homes import LEGACY, Home, temporary_home
-from labs import lab
+from homes import LEGACY, Home
 from pages import LabPage
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 # A start that takes until the test says how it shall go on.
 GATED = 'read word < /notebooks/gate; [ "$word" = go ] || { echo no licence here >&2; exit 3; }; exec "$@"'
@@ -23,20 +22,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
+def home(home: Home) -> Iterator[Home]:
     """A card whose kernel is there at once, and one whose start a test can hold up."""
-    with temporary_home() as home, entrypoints.image(GATED) as gated:
+    with entrypoints.image(GATED) as gated:
         home.add("quick", LEGACY)
         home.add("slow", gated)
         os.mkfifo(home.workspace / "gate")
         yield home
-
-
-@pytest.fixture(scope="module")
-def page(home: Home, browser: Browser) -> Iterator[LabPage]:
-    """One page for all of them."""
-    with lab(home) as server, LabPage(browser, server) as page:
-        yield page
 
 
 def test_death_is_told_with_its_reason_and_its_log(page: LabPage) -> None:

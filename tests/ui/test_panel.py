@@ -14,7 +14,7 @@ from homes import LEGACY, MODERN, Home, temporary_home
 from kernels import until
 from labs import lab
 from pages import KERNEL, LabPage
-from panels import Panel, opened
+from panels import Panel
 from playwright.sync_api import Browser, expect
 
 # It is on no machine that tests run on: ours stands in for it.
@@ -41,24 +41,17 @@ while time.time() < end: pass
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
+def home(home: Home) -> Iterator[Home]:
     """Environments of every kind."""
     engine = docker.APIClient()
     engine.tag(LEGACY, IMAGE, TAG)
     try:
-        with temporary_home() as home:
-            home.add("limited", MODERN, memory="1g", cpus=1.5)
-            home.add("broken", MODERN, gpu="all")
-            yield home
+        home.add("limited", MODERN, memory="1g", cpus=1.5)
+        home.add("broken", MODERN, gpu="all")
+        yield home
     finally:
         engine.remove_image(f"{IMAGE}:{TAG}")
         engine.close()
-
-
-@pytest.fixture(scope="module")
-def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with lab(home) as server, opened(browser, server) as panel:
-        yield panel
 
 
 def test_machine_and_environments(panel: Panel) -> None:

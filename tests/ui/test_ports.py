@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import pictures
-from homes import LEGACY, Home, temporary_home
-from labs import lab
+from homes import LEGACY, Home
 from pages import EXAMPLE, LabPage
 from panels import Panel
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 from programs import SCALAR, forgive, frame, shows, tab
 
 SERVE = """
@@ -21,18 +20,16 @@ print(program.stdout.readline().split()[:2])
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Home]:
-    with temporary_home() as home:
-        home.add("tf", LEGACY, network="none", ports=[8123])
-        yield home
+def home(home: Home) -> Home:
+    home.add("tf", LEGACY, network="none", ports=[8123])
+    return home
 
 
 @pytest.fixture(scope="module")
-def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with lab(home) as server, LabPage(browser, server) as page:
-        page.launch("TF")
-        yield Panel(page)
-        forgive(page)
+def panel(page: LabPage) -> Iterator[Panel]:
+    page.launch("TF")
+    yield Panel(page)
+    forgive(page)
 
 
 def from_toolbar(panel: Panel, item: str) -> None:
