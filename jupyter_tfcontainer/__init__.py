@@ -18,7 +18,7 @@ if not TYPE_CHECKING:  # else each name of this package would be taken for a tex
 
 def _jupyter_server_extension_points() -> list[dict[str, object]]:
     # Imported here: `jupyter execute` loads the provisioner and needs no web application.
-    from .app import TFContainerApp
+    from .server.app import TFContainerApp
 
     return [{"module": "jupyter_tfcontainer", "app": TFContainerApp}]
 

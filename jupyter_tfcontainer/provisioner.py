@@ -15,10 +15,10 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
-from .environments import Environment
+from .environments.environment import Environment
 from .errors import ContainerNotFound, EngineError
+from .kernels.container import Kernel, RunningContainer
 from .manager import ContainerManager
-from .running import Kernel, RunningContainer
 
 # Seconds for which the end of a kernel that was asked to end is waited for: jupyter_client looks every 0.1 s only. One
 # that has nothing to do ends much sooner; one that computes may not end at all.
@@ -52,7 +52,7 @@ class TFContainerProvisioner(KernelProvisionerBase):
     ----------
     **kwargs
         What jupyter_client gives: ``kernel_id``, ``kernel_spec``, ``parent``. It adds the kernelspec's ``config``,
-        which is left to :class:`~jupyter_tfcontainer.environments.Environment` to read: no kernelspec sets a trait of
+        which is left to :class:`.Environment` to read: no kernelspec sets a trait of
         ours.
     """
 

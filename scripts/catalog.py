@@ -1,4 +1,4 @@
-"""Make jupyter_tfcontainer/catalog.yaml from the project's file of facts: python scripts/catalog.py FACTS.
+"""Make compatibility/catalog.yaml from the project's file of facts: python scripts/catalog.py FACTS.
 
 The facts say everything at length, with notes for people; the catalog has what the product reads, and where each
 release's figures are from. What is not known stays null.
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-CATALOG = Path(__file__).parent.parent / "jupyter_tfcontainer/catalog.yaml"
+CATALOG = Path(__file__).parent.parent / "jupyter_tfcontainer/compatibility/catalog.yaml"
 ISSUES = "https://github.com/tensorflow/tensorflow/issues/"
 
 HEAD = """\

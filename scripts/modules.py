@@ -35,7 +35,7 @@ def run_module(
         make_venv()
         with building_images(*images):
             install(extra)
-        variables = {**environment(), "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+        variables = {**environment(), "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])}
         command = [str(BIN / "python"), "-m", module, *arguments]
         return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
     finally:

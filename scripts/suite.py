@@ -54,7 +54,7 @@ class Stage:
 
     @property
     def report(self) -> Path:
-        """Where `tests/timekeeping.py` writes what its tests took."""
+        """Where `tests/support/timekeeping.py` writes what its tests took."""
         return REPORTS / f"{self.name.replace(' ', '-')}.json"
 
     def run(self, *, quiet: bool) -> tuple[int, float, str]:

@@ -1,4 +1,4 @@
-"""What tests of one process share. Those in ``ui`` have a process, and a conftest, of their own."""
+"""What tests of one process share. Those in ``browser`` have a process, and a conftest, of their own."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _close() -> None:
     """Close the manager, if the command had one."""
-    if (module := sys.modules.get("jupyter_tfcontainer.manager")) and module.ContainerManager.initialized():
+    if (module := sys.modules.get("jupyter_tfcontainer.manager.manager")) and module.ContainerManager.initialized():
         module.ContainerManager.instance().close()
 
 

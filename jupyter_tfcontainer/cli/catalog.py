@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .. import catalog, compatibility, machine
-from ..compatibility import Verdict
+from ..compatibility import catalog, hardware, judge
+from ..compatibility.judge import Verdict
 from .commands import HELP
 from .output import coloured, complain, dump, table
 
@@ -35,11 +35,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List what there is."""
-    here, known = machine.read(), catalog.load()
+    here, known = hardware.read(), catalog.load()
     images = known.search(arguments.search) if arguments.search else known.images
-    found = [
-        (image, compatibility.judge(image, here, known)) for image in images if arguments.device in (None, image.device)
-    ]
+    found = [(image, judge.judge(image, here, known)) for image in images if arguments.device in (None, image.device)]
     if arguments.json:
         dump([{**image.model(), "verdict": verdict.model()} for image, verdict in found])
         return 0

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager
 
-from .. import catalog, environments, machine, preflight, store
+from ..compatibility import catalog, hardware
 from ..engine import Engine
 from ..engine.gpu import Route, routes
-from ..environments import Environment
+from ..environments import lookup, preflight, store
+from ..environments.environment import Environment
 from ..errors import (
     EngineError,
     EnginePermissionDenied,
@@ -179,7 +180,7 @@ def _mounts(manager: ContainerManager, engine: Engine, readable: list[Environmen
 
 
 def _driver() -> Iterator[Finding]:
-    here = machine.read()
+    here = hardware.read()
     if here.problem and not here.cards:
         yield Finding("driver", "problem", here.problem)
         return
@@ -207,7 +208,7 @@ def _gpu_route(engine: Engine) -> Finding:
         engine.try_gpu_route("all")
     except TFContainerError as error:
         # Where there is no card nothing is lost.
-        lost = machine.read().cards or not isinstance(error, GPURouteMissing)
+        lost = hardware.read().cards or not isinstance(error, GPURouteMissing)
         return Finding("GPU route", "problem" if lost else "warning", f"{error} Tried was {tried}.")
     way = ROUTES[engine.gpu_route()]
     return Finding("GPU route", "ok", f"By {way}: the engine handed all GPUs to a container that was made to try it.")
@@ -236,7 +237,7 @@ def _environments(specs: KernelSpecManager, prefix: str) -> tuple[list[Environme
     readable, broken = [], []
     for name in sorted(specs.find_kernel_specs()):
         try:
-            one = Environment.from_kernelspec(name, environments.find_spec(name, specs))
+            one = Environment.from_kernelspec(name, lookup.find_spec(name, specs))
             readable.append(replace(one, image=catalog.load().mirrored(one.image, prefix)))
         except EnvironmentInvalid as error:
             broken.append(Finding("environment", "problem", str(error)))
@@ -266,7 +267,7 @@ def _environment(
     try:
         if manager:
             manager.admission.review(environment)
-        verdict = preflight.verdict(environment, machine.read(), platform.node())
+        verdict = preflight.verdict(environment, hardware.read(), platform.node())
     except (GPUError, PolicyRefused) as error:
         return Finding("environment", bad, f"{name}: {error}")
     except TFContainerError as error:

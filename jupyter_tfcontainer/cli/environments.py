@@ -14,12 +14,14 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
-from .. import catalog, compatibility, environments, machine, preflight, store
-from ..catalog import Device, Image
-from ..environments import READERS, Environment
+from ..compatibility import catalog, hardware, judge
+from ..compatibility.catalog import Device, Image
+from ..environments import lookup, preflight, store
+from ..environments.environment import PROVISIONER, Environment
+from ..environments.fields import READERS
+from ..environments.from_catalog import offer
+from ..environments.store import Change
 from ..errors import EngineError, EnvironmentInvalid, EnvironmentNotFound, Incompatible
-from ..offers import offer
-from ..store import Change
 from .catalog import explain
 from .commands import HELP
 from .output import complain, dump, fields, home_relative, say, table
@@ -161,7 +163,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     specs = KernelSpecManager()
     try:
-        environment = environments.find(arguments.name, specs)
+        environment = lookup.find(arguments.name, specs)
     except EnvironmentNotFound:
         image = _image(arguments.name)
         if image is None:
@@ -169,13 +171,13 @@ def _show(arguments: argparse.Namespace) -> int:
                 f"There is neither an environment nor an image of the catalog named {arguments.name}. `jupyter "
                 f"tfcontainer list` and `jupyter tfcontainer catalog` show what there is."
             ) from None
-        judged = compatibility.judge(image, machine.read(), catalog.load())
+        judged = judge.judge(image, hardware.read(), catalog.load())
         if arguments.json:
             dump({**image.model(), "verdict": judged.model()})
         else:
             fields([*_image_fields(image), ("here", explain(judged))])
         return 0
-    here = machine.read()
+    here = hardware.read()
     verdict = preflight.verdict(environment, here, platform.node())
     model = store.model(environment, specs)
     if arguments.json:
@@ -183,7 +185,7 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
     known = catalog.load().of_image(environment.image)
     details = [pair for pair in _image_fields(known) if pair[0] != "image"] if known else []
-    spec = environments.find_spec(environment.name, specs)
+    spec = lookup.find_spec(environment.name, specs)
     # As it was said: a size that was "8g" is no number of bytes to whoever said it.
     asked = spec.metadata["kernel_provisioner"]["config"]
     other = {name: value for name, value in asked.items() if name not in ("image", "gpus")}
@@ -254,7 +256,7 @@ def _create(arguments: argparse.Namespace) -> int:
     env = dict(_pair(one, "--env", arguments) for one in arguments.env)
     asked = _asked(name, display_name, config, env)
     _review(asked)
-    verdict = preflight.verdict(asked, machine.read(), platform.node())
+    verdict = preflight.verdict(asked, hardware.read(), platform.node())
     if not arguments.json:
         pairs = _image_fields(known) if known else [("image", reference)]
         fields([*pairs, ("here", explain(verdict) if verdict else "not known: the image is not in the catalog")])
@@ -272,7 +274,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 def _asked(name: str, display_name: str, config: dict[str, Any], env: dict[str, str]) -> Environment:
     """What is to be made. What its fields say is read as in a kernelspec, so that errors name the field."""
-    spec = {"metadata": {"kernel_provisioner": {"provisioner_name": environments.PROVISIONER, "config": config}}}
+    spec = {"metadata": {"kernel_provisioner": {"provisioner_name": PROVISIONER, "config": config}}}
     return Environment.from_kernelspec(name, KernelSpec(display_name=display_name, env=env, **spec))
 
 
@@ -332,7 +334,7 @@ def _delete(arguments: argparse.Namespace) -> int:
     specs = KernelSpecManager()
     # All are found before the first is deleted: a mistake deletes none.
     for name in arguments.names:
-        environments.find_spec(name, specs)
+        lookup.find_spec(name, specs)
     for name in dict.fromkeys(arguments.names):
         if store.delete(name, specs):
             say(f"Deleted {name}.")
@@ -345,7 +347,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from ..manager import ContainerManager
 
     specs = KernelSpecManager()
-    environment = environments.find(arguments.name, specs)
+    environment = lookup.find(arguments.name, specs)
     try:
         digest = store.digest(environment.image, ContainerManager.instance().engine.image(environment.image))
     except EngineError:

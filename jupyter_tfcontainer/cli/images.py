@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 
-from ..building import Packages
 from ..engine.pulls import Progress
+from ..images.build import Packages
+from ..images.operations import Operation
 from ..manager import ContainerManager
-from ..operations import Operation
 from . import interrupts
 from .commands import HELP
 from .containers import CONTAINER, find

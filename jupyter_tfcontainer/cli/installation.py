@@ -13,7 +13,7 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_core.paths import jupyter_config_path, jupyter_path
 from jupyter_server.extension.config import ExtensionConfigManager
 
-from ..environments import PROVISIONER
+from ..environments.environment import PROVISIONER
 from .findings import Finding
 
 SERVER_EXTENSION = "jupyter_tfcontainer"

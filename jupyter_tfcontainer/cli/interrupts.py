@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .output import complain
 
 if TYPE_CHECKING:
-    from ..operations import Operation
+    from ..images.operations import Operation
 
 # As a shell says that a signal ended its command.
 INTERRUPTED = 128 + signal.SIGINT

@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 
-from .. import environments
+from ..environments import lookup
 from ..errors import ContainerNotFound, EnvironmentNotFound
 from ..manager import ContainerManager
 from .commands import HELP
@@ -80,7 +80,7 @@ def _container(manager: ContainerManager, text: str, *, root: bool, fresh: bool)
         if any(one["environment"] == text for one in models):
             raise  # more than one
         try:
-            environment = environments.find(text, KernelSpecManager())
+            environment = lookup.find(text, KernelSpecManager())
         except EnvironmentNotFound:
             raise ContainerNotFound(
                 f"You have neither a container nor an environment {text}. `jupyter tfcontainer ps` and `jupyter "

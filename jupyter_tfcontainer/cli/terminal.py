@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from ..engine.execs import PIECE, STDERR, Exec
+from ..engine.exec import PIECE, STDERR, Exec
 
 INPUT, OUTPUT, ERROR = 0, 1, 2
 # What ends this process ends the one inside: the engine would leave it running.

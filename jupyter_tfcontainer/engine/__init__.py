@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from .discovery import Address, candidates, sockets
-from .facts import EngineFacts
+from .info import EngineFacts
 
 __all__ = ["Address", "Engine", "EngineFacts", "candidates", "connect", "sockets"]
 

@@ -38,12 +38,13 @@ from ..errors import (
     ImageMissing,
     TFContainerError,
 )
-from . import figures, gpu, inside, labels, podman
+from . import gpu, labels, own_container, podman
 from .discovery import PODMAN, Address
-from .execs import Exec
-from .facts import EngineFacts
+from .exec import Exec
 from .images import HELD, TRIAL_SECONDS, EngineImages
-from .service import PodmanService
+from .info import EngineFacts
+from .podman_service import PodmanService
+from .stats import read_stats
 
 # Seconds an engine may take for one answer. A start under load takes a few; a pull has no such limit, its stream
 # counts.
@@ -168,12 +169,12 @@ class Engine:
         self._gpu_route: gpu.Route | None = None
         return EngineFacts.from_engine(self._url, info, self._api.version())
 
-    def _find_own_container(self) -> inside.OwnContainer | None:
+    def _find_own_container(self) -> own_container.OwnContainer | None:
         if not MOUNTS.exists():  # no Linux
             return None
-        number = inside.container_id(MOUNTS.read_text(errors="replace"))
+        number = own_container.container_id(MOUNTS.read_text(errors="replace"))
         try:
-            return inside.OwnContainer.from_engine(self._api.inspect_container(number)) if number else None
+            return own_container.OwnContainer.from_engine(self._api.inspect_container(number)) if number else None
         except NotFound:
             return None  # another engine's
 
@@ -337,7 +338,7 @@ class Engine:
         with self._door():
             # The engine's other way takes a second or two: it waits for its next turn.
             stats = self._api.stats(container["Id"], stream=False, one_shot=True)
-        return figures.read(stats, container, self.facts.memory)
+        return read_stats(stats, container, self.facts.memory)
 
     def list(self, owner: int) -> list[Model]:
         """The containers of ours, running or not, that a user started."""

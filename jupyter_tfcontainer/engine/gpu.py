@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from .facts import EngineFacts
+from .info import EngineFacts
 
 GPUs = Literal["all", "none"] | int | tuple[str, ...]
 Route = Literal["cdi", "runtime", "request"]

@@ -20,7 +20,8 @@ from urllib3.exceptions import HTTPError
 
 from ..errors import ImageBuildFailed, ImageError, ImageInUse, ImageNotFound
 from . import labels, podman, pulls
-from .facts import EngineFacts
+from .info import EngineFacts
+from .reference import split
 
 Model = dict[str, Any]
 Models = list[Model]
@@ -268,7 +269,7 @@ class EngineImages:
 
     def name(self, image: str, reference: str) -> None:
         """Give an image a name; the one that had it before goes, unless it has others or something uses it."""
-        repository, tag = pulls.split(reference)
+        repository, tag = split(reference)
         with self._door():
             try:
                 before = self._api.inspect_image(reference)["Id"]
@@ -337,7 +338,7 @@ class EngineImages:
         ImagePullFailed, ImageMissing
             also from within the stream, where the engine reports errors that come after its HTTP status
         """
-        repository, tag = pulls.split(reference)
+        repository, tag = split(reference)
         problem = ""
         try:
             with self._long(cuttable) as api:

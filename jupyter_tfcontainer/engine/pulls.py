@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from docker.utils import parse_repository_tag
-
 from ..errors import ImageError, ImageMissing, ImagePullFailed
 
 # What registries and engines say (measured on Docker 20.10 and 28.5, which give the same case different statuses), and
@@ -88,15 +86,6 @@ class Progress:
     sized: bool
     phase: Phase = "downloading"
     extracted: int = 0
-
-
-def split(reference: str) -> tuple[str, str]:
-    """An image reference as repository and tag (or digest).
-
-    Where none is given it is ``latest``: without a tag the engine would pull them all.
-    """
-    repository, tag = parse_repository_tag(reference)
-    return repository, tag or "latest"
 
 
 def follow(reference: str, host: str, events: Iterable[dict[str, Any]]) -> Iterator[Progress]:

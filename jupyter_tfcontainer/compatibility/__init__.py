@@ -1,0 +1,1 @@
+"""Which TensorFlow release runs on which card, driver and processor."""

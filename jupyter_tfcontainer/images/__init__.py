@@ -1,0 +1,1 @@
+"""Images on this machine, and the long operations that make new ones."""

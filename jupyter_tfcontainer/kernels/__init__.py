@@ -1,0 +1,1 @@
+"""One container and the kernel in it: create, boot, exit, adopt, clean up."""

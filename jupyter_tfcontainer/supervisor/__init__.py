@@ -1,1 +1,0 @@
-"""What runs inside the container, and the side of it that we hold (``client.py``)."""
