@@ -7,9 +7,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import psutil
@@ -19,6 +22,7 @@ from homes import LEGACY, Home, processes, temporary_home
 from kernels import kernel, until, value
 from nvml_standin import RTX_4090, StandIn
 
+from jupyter_tfcontainer.cli.terminal import PASSED
 from jupyter_tfcontainer.engine import labels
 from jupyter_tfcontainer.manager import ContainerManager
 
@@ -64,6 +68,46 @@ def home() -> Iterator[Home]:
             yield home
         ContainerManager.instance().close()
         os.chdir("/")
+
+
+def surroundings() -> dict[str, Any]:
+    """What a command in this process could leave changed."""
+    return {
+        "manager": ContainerManager.instance(),
+        "streams": (sys.stdin, sys.stdout, sys.stderr),
+        "variables": dict(os.environ),
+        "folder": Path.cwd(),
+        "signals": [signal.getsignal(one) for one in (signal.SIGINT, *PASSED, signal.SIGWINCH)],
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "descriptors": sorted(Path("/proc/self/fd").iterdir()),
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("list", "--json"), 0),
+        (("logs", TF, "--tail", "1"), 0),
+        (("exec", "--help"), 0),
+        (("prepare", LEGACY), 0),
+        (("reset-home", TF), 1),
+        (("stop", OTHER), 1),
+        (("create", "--image", LEGACY, "--env", "x"), 2),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_command_in_this_process_does_what_one_in_its_own_does(
+    home: Home, words: tuple[str, ...], status: int
+) -> None:
+    """And it leaves nothing behind for the next, nor for the test: most tests of the command line stand on that."""
+    once = command(*words, stdin="n\n")
+    before = surroundings()
+    again = command(*words, stdin="n\n")
+    assert surroundings() == before
+    process = run(*words, stdin=b"n\n")
+    assert once.returncode == again.returncode == process.returncode == status
+    assert once.stdout == again.stdout == process.stdout.decode()
+    assert once.stderr == again.stderr == process.stderr.decode()
 
 
 def test_ps(home: Home) -> None:

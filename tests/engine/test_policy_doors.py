@@ -271,20 +271,6 @@ def test_the_ceiling_is_the_limit_of_who_sets_none(home: Home) -> None:
     client.close()
 
 
-async def test_max_containers(server: Server) -> None:
-    """Those of other processes count as well, and those that are just being started."""
-    manager = server.app.web_app.settings["tfcontainer_manager"]
-    there = len(await server.get(f"{OURS}/containers"))  # somebody may test beside us
-    manager.max_containers = there + 1
-    server.home.add("tf", MODERN)
-    await server.ahead("tf")
-    answer = await server.ask("POST", f"{OURS}/containers", {"environment": "tf"})
-    assert (answer.status, answer.model["reason"]) == (403, "PolicyRefused")
-    assert f"ContainerManager.max_containers = {there + 1}" in answer.model["message"]
-    # The kernel takes the one that waits.
-    await server.start("tf")
-
-
 @pytest.fixture
 def alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody may test beside us, as the same user on the same engine: theirs do not count."""
@@ -294,6 +280,19 @@ def alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
         return [one for one in every(engine, owner) if one["Labels"][labels.FOLDER].startswith(f"{home.root}/")]
 
     monkeypatch.setattr(Engine, "list", ours)
+
+
+async def test_max_containers(alone: None, server: Server) -> None:
+    """Those of other processes count as well (below), and those that are just being started."""
+    manager = server.app.web_app.settings["tfcontainer_manager"]
+    manager.max_containers = 1
+    server.home.add("tf", MODERN)
+    await server.ahead("tf")
+    answer = await server.ask("POST", f"{OURS}/containers", {"environment": "tf"})
+    assert (answer.status, answer.model["reason"]) == (403, "PolicyRefused")
+    assert "ContainerManager.max_containers = 1" in answer.model["message"]
+    # The kernel takes the one that waits.
+    await server.start("tf")
 
 
 async def test_what_all_may_have_together(alone: None, server: Server) -> None:
