@@ -108,7 +108,9 @@ def pytest_stage(name: str, *arguments: str, marks: str, processes: int) -> Stag
 def engine_tests(tier: Tier) -> list[Stage]:
     """Return the tests that need an engine, or a browser as well, in the order that they run in."""
     stages = [
-        pytest_stage("tests with an engine", "tests/engine", marks="not slow and not timing", processes=3),
+        pytest_stage(
+            "tests with an engine", "tests/engine", "tests/project", marks="not slow and not timing", processes=3
+        ),
         pytest_stage("tests in a browser", BROWSER_TESTS, *BROWSER, marks="not slow", processes=2),
     ]
     files = second_tier(changed_files()) if tier == "changed" else list(SECOND_TIER) if tier == "all" else []

@@ -16,11 +16,31 @@ from steps import run
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# What runs in a container, of which each engine, Python and image has its own idea.
-INSIDE = ("jupyter_tfcontainer/supervisor/**",)
-BUILD = ("pyproject.toml", "labextension/package.json", "labextension/tsconfig.json", "labextension/yarn.lock")
+# What each engine has an idea of its own of: how containers are made, run and ended, and what runs in them.
+ENGINES = (
+    "jupyter_tfcontainer/engine/**",
+    "jupyter_tfcontainer/kernels/**",
+    "jupyter_tfcontainer/images/inside/**",
+    "tests/support/engine_*.py",
+    "tests/engine/*_cases.py",
+)
 # Test files with slow tests, and the paths that these depend on: `*` stays in a folder, `**` does not.
-SECOND_TIER: dict[str, tuple[str, ...]] = {}
+SECOND_TIER: dict[str, tuple[str, ...]] = {
+    "tests/engine/test_bench.py": ("benchmarks/**",),
+    "tests/engine/test_engine_podman.py": ENGINES,
+    "tests/engine/test_engine_rootless_docker.py": ENGINES,
+    "tests/engine/test_engine_rootless_podman.py": ENGINES,
+    "tests/engine/test_make_lab.py": (
+        "Makefile",
+        "pyproject.toml",
+        "scripts/develop.py",
+        "scripts/engine.py",
+        "tests/images/**",
+    ),
+    "tests/engine/test_messages.py": ("jupyter_tfcontainer/kernels/inside/**",),
+    "tests/engine/test_restart.py": ("jupyter_tfcontainer/kernels/**", "jupyter_tfcontainer/provisioner.py"),
+    "tests/project/test_packaging.py": ("pyproject.toml",),
+}
 # Seconds: a change is at most as old as this when it is submitted. An older base only ever makes more tests run.
 RECENT = 4 * 3600
 

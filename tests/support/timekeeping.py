@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-BUDGETS = Path(__file__).with_name("budgets.json")
+BUDGETS = Path(__file__).parent.parent / "budgets.json"
 REASON_LENGTH = 400
 
 

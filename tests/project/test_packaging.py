@@ -23,7 +23,7 @@ from uv import find_uv_bin
 
 import jupyter_tfcontainer
 
-ROOT = Path(__file__).parent.parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent
 LABEXTENSION = "jupyter_tfcontainer/labextension"
 SHARED_LABEXTENSION = "share/jupyter/labextensions/jupyter-tfcontainer"
 # What the front end says in place of "Show log" in the tree that is built.
