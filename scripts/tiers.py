@@ -26,6 +26,7 @@ ENGINES = (
 )
 # Test files with slow tests, and the paths that these depend on: `*` stays in a folder, `**` does not.
 SECOND_TIER: dict[str, tuple[str, ...]] = {
+    "tests/browser/test_versions.py": ("pyproject.toml", "labextension/package.json", "labextension/src/**"),
     "tests/engine/test_bench.py": ("benchmarks/**",),
     "tests/engine/test_engine_podman.py": ENGINES,
     "tests/engine/test_engine_rootless_docker.py": ENGINES,

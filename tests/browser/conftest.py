@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +24,8 @@ from registries import Registry
 
 pytest_plugins = ["timekeeping"]
 
+# What registries of tests have, kept for later runs.
+COPIES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyter_tfcontainer" / "copies"
 # As the catalog names it.
 CATALOGUED = "tensorflow/tensorflow:1.2.1-py3"
 
@@ -88,11 +94,29 @@ def panel(page: LabPage) -> Panel:
 
 @pytest.fixture(scope="session")
 def copies() -> Iterator[Registry]:
-    """A registry with a copy of one of the catalog's images: ours, with TensorFlow 1.2.1, stands in for it."""
+    """A registry with a copy of one of the catalog's images: ours, with TensorFlow 1.2.1, stands in for it.
+
+    To compress it takes long: what the registry has is made once, and kept until there is another image.
+    """
+    COPIES.mkdir(parents=True, exist_ok=True)
     with registries.registry() as registry, closing(docker.APIClient()) as client:
-        repository, _, tag = f"{registry.name}/{CATALOGUED}".rpartition(":")
-        client.tag(LEGACY, repository, tag)
-        registries.push(client, f"{repository}:{tag}")
+        data = registry.folder / "data"
+        # The first of the tests' processes makes it.
+        with (COPIES / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made = COPIES / client.inspect_image(LEGACY)["Id"].removeprefix("sha256:")
+            if not made.exists():
+                # These are of images that have been built anew since, or half made.
+                subprocess.run(["find", COPIES, "-mindepth", "1", "!", "-name", "lock", "-delete"], check=True)
+                repository, _, tag = f"{registry.name}/{CATALOGUED}".rpartition(":")
+                client.tag(LEGACY, repository, tag)
+                registries.push(client, f"{repository}:{tag}")
+                partial = COPIES / "partial"
+                shutil.copytree(data, partial)
+                partial.rename(made)
+            else:
+                # Nobody writes to it: these registries are only pulled from.
+                data.symlink_to(made)
         yield registry
 
 

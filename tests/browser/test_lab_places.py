@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +21,7 @@ from registries import Slow
 
 # It cannot even be imported where there is no driver, so that nobody pulls it.
 GPU_IMAGE = "tensorflow/tensorflow:1.5.0-gpu-py3"
+MEGABYTE = 10**6
 # How a workspace that is kept names our part of it.
 KEPT = "jupyter-tfcontainer:folded"
 
@@ -32,9 +34,13 @@ def client() -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="module")
 def line(client: docker.APIClient) -> Iterator[Slow]:
-    """A slow connection to a registry that has an image."""
-    with registries.far(client, "test/places:1", 6) as line:
-        yield line
+    """A slow connection to a registry that has an image, in which nothing ever runs."""
+    with registries.registry() as registry:
+        reference = f"{registry.name}/test/places:1"
+        registries.image(client, reference, os.urandom(6 * MEGABYTE))
+        registries.push(client, reference)
+        with registries.slow(registry, MEGABYTE) as line:
+            yield line
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,8 @@ def oldest(wheel: Path, tmp_path: Path, home: Home, browser: Browser) -> Iterato
         yield page
 
 
+# It is long by nature: an environment with one more JupyterLab.
+@pytest.mark.slow
 def test_oldest_jupyterlab(oldest: LabPage, pytestconfig: pytest.Config) -> None:
     page = oldest
     assert page.lab.get("lab/api/settings/@jupyterlab/apputils-extension:themes")["version"] == OLDEST

@@ -165,7 +165,7 @@ def test_a_test_that_is_tried_again_is_told_of(
 ) -> None:
     (folders / "test_it.py").write_text(FLAKY)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "timekeeping", "-p", "no:cacheprovider", "--reruns=1"]
-    variables = {"TEST_REPORT": str(folders / "REPORTS" / "it.json"), "PYTHONPATH": str(TESTS)}
+    variables = {"TEST_REPORT": str(folders / "REPORTS" / "it.json"), "PYTHONPATH": str(TESTS / "support")}
     subprocess.run(words, cwd=folders, env={**os.environ, **variables}, check=True)
     suite.report({"python3": 12.5}, ["1 s  it: ok"], 1.0)
     output = capsys.readouterr().out
