@@ -347,3 +347,15 @@ def test_max_pids(home: Home) -> None:
         manager.restart_kernel(now=True)
         client.wait_for_ready(timeout=20)
         assert value(client, "print(1)") == "1"
+
+
+@pytest.fixture
+def tensorflow_only(home: Home) -> None:
+    home.configure(allowed_images=["tensorflow/*"])
+
+
+async def test_a_draft_says_what_the_policy_will_say(tensorflow_only: None, server: Server) -> None:
+    asked = {"name": "mine", "new": True, "config": {"image": MODERN}}
+    would = (await server.ask("POST", f"{OURS}/drafts", asked)).model
+    assert would["environment"]["image"] == MODERN
+    assert "allowed_images" in would["refused"]

@@ -140,17 +140,6 @@ async def test_what_is_wrong_with_a_draft(
     assert words in would["problem"]
 
 
-@pytest.fixture
-def ruled(home: Home) -> None:
-    home.configure(allowed_images=["tensorflow/*"])
-
-
-async def test_a_draft_says_what_the_policy_will_say(ruled: None, server: Server) -> None:
-    would = await draft(server, "mine", config={"image": IMAGE})
-    assert would["environment"]["image"] == IMAGE
-    assert "allowed_images" in would["refused"]
-
-
 async def test_what_the_catalog_knows_of_an_environment(server: Server) -> None:
     unknown = await make(server)
     assert (unknown["catalog"], unknown["verdict"]) == (None, None)
