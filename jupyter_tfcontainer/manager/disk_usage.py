@@ -11,17 +11,20 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 
 from .. import paths
+from ..engine.provider import EngineProvider
 from ..errors import EngineError, HomeInUse, HomeNotFound, HomeNotRemoved
 from ..images.models import ORIGINS
 from ..kernels import host_folders
-
-if TYPE_CHECKING:
-    from .manager import ContainerManager
+from .admission import Admission
+from .images import ImageManager
+from .settings import Settings
+from .standby_pool import Standbys
+from .sweeper import Sweeper
 
 Model = dict[str, Any]
 # Of a block, as stat(2) counts them.
@@ -79,12 +82,35 @@ class Disk:
 
     Parameters
     ----------
-    manager
-        knows what runs, and the engine
+    settings
+        say where containers' folders are
+    provider
+        has the engine
+    admission
+        knows who uses homes and folders
+    images
+        which there are
+    standbys
+        those that nobody has asked for, which keep no home
+    sweeper
+        removes what is left of containers
     """
 
-    def __init__(self, manager: ContainerManager) -> None:
-        self._manager = manager
+    def __init__(
+        self,
+        settings: Settings,
+        provider: EngineProvider,
+        admission: Admission,
+        images: ImageManager,
+        standbys: Standbys,
+        sweeper: Sweeper,
+    ) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._admission = admission
+        self._images = images
+        self._standbys = standbys
+        self._sweeper = sweeper
 
     def model(self, specs: KernelSpecManager) -> Model:
         """The JSON model of all of it. It reads every folder, and has the engine count: that may take seconds.
@@ -95,14 +121,14 @@ class Disk:
             the kernelspecs that there are
         """
         try:
-            users = self._manager.admission.home_users()
-            images = [one for one in self._manager.images.list(specs, sizes=True) if one["origin"] in ORIGINS]
-            used = self._manager.admission.used_folders()
+            users = self._admission.home_users()
+            images = [one for one in self._images.list(specs, sizes=True) if one["origin"] in ORIGINS]
+            used = self._admission.used_folders()
         except EngineError:
             users, images, used = None, None, None
         there = specs.find_kernel_specs()
         kept, left = Size(0), Size(0)
-        for folder in paths.kept_folders(self._manager.state_dir):
+        for folder in paths.kept_folders(self._settings.state_dir):
             size = measure(folder)
             if used is not None and host_folders.is_left(folder, used):
                 left += size
@@ -120,7 +146,7 @@ class Disk:
 
     def _disks(self, *, engine: bool) -> list[Model]:
         """The disks that all of that is on: the one with Jupyter's data, and the engine's if that is another."""
-        folders = [paths.data_folder(), *([Path(self._manager.engine.facts.data_root)] if engine else [])]
+        folders = [paths.data_folder(), *([Path(self._provider.engine.facts.data_root)] if engine else [])]
         found: dict[int, Model] = {}
         for folder in folders:
             with suppress(OSError):  # it is closed to this person, or not of this machine
@@ -159,7 +185,9 @@ class Disk:
             raise HomeNotFound(
                 f"There is no home of an environment {name} on {platform.node()}: nothing has been kept in it yet."
             )
-        with self._manager.admission.home_unused(name, home) as users:
+        # Nobody has asked for what stands by.
+        self._standbys.forget(name)
+        with self._admission.home_unused(name, home) as users:
             if users:
                 raise HomeInUse(
                     f"The home of {name} on {platform.node()} cannot be reset: it is in use by "
@@ -176,9 +204,9 @@ class Disk:
         HomeNotRemoved, EngineError
             with what to do
         """
-        self._manager.sweep()
-        used = self._manager.admission.used_folders()
-        for folder in paths.kept_folders(self._manager.state_dir):
+        self._sweeper.sweep()
+        used = self._admission.used_folders()
+        for folder in paths.kept_folders(self._settings.state_dir):
             if host_folders.is_left(folder, used):
                 self._remove(folder, f"On {platform.node()}")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 
@@ -20,26 +20,46 @@ from ..images import archive, build, prepare, snapshot
 from ..images.build import Packages
 from ..images.image_store import Images
 from ..images.operations import Operation
-
-if TYPE_CHECKING:
-    from .manager import ContainerManager
+from .admission import Admission
+from .containers import UserContainers
+from .lazy_starter import LazyStarter
+from .settings import Settings
 
 
 class ImageManager:
-    """What is asked of images, as :class:`ContainerManager` is asked for containers.
+    """What is asked of images, as :class:`UserContainers` is asked of containers.
 
     Parameters
     ----------
-    manager
-        knows the engine and the policy
+    settings
+        have the policy, and where the catalog's images come from
+    lazy
+        has the engine and its images
+    admission
+        says which images may be had
+    containers
+        of which snapshots are made
+    before_delete
+        is told the id of an image that is to go: what nobody has asked for keeps no image
     """
 
-    def __init__(self, manager: ContainerManager) -> None:
-        self._manager = manager
+    def __init__(
+        self,
+        settings: Settings,
+        lazy: LazyStarter,
+        admission: Admission,
+        containers: UserContainers,
+        before_delete: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._lazy = lazy
+        self._admission = admission
+        self._containers = containers
+        self._before_delete = before_delete
 
     @property
     def _images(self) -> Images:
-        return self._manager.starter.images
+        return self._lazy.images
 
     def list(self, specs: KernelSpecManager, *, sizes: bool = False) -> builtins.list[dict[str, Any]]:
         """Models of all images.
@@ -61,9 +81,8 @@ class ImageManager:
         ImageNotFound, ImageInUse
             with what to do
         """
-        if image := self._manager.engine.image(reference):
-            # Those that nobody has asked for keep no image.
-            self._manager.standbys.leave(image["Id"])
+        if image := self._lazy.engine.image(reference):
+            self._before_delete(image["Id"])
         self._images.delete(reference, self._environments_images(specs), force=force)
 
     def pull(self, reference: str, platform: str | None = None) -> Operation:
@@ -74,7 +93,7 @@ class ImageManager:
         ImageInvalid, PolicyRefused
             with what to do
         """
-        return self._images.pull(self._manager.admission.admit_image(reference, "This pull"), platform)
+        return self._images.pull(self._admission.admit_image(reference, "This pull"), platform)
 
     def prepare(self, reference: str) -> Operation:
         """Begin to prepare an image that has no ipykernel, or join who does.
@@ -84,7 +103,7 @@ class ImageManager:
         ImageInvalid, PolicyRefused
             with what to do
         """
-        return prepare.prepare(self._images, self._manager.admission.admit_image(reference, "This preparation"))
+        return prepare.prepare(self._images, self._admission.admit_image(reference, "This preparation"))
 
     def build(
         self,
@@ -115,15 +134,15 @@ class ImageManager:
         images = self._images
         finish, reference = self._made("built", reference, environment, source, specs)
         if isinstance(source, Packages):
-            packages = replace(source, base=self._manager.admission.admit_image(source.base, asker))
+            packages = replace(source, base=self._admission.admit_image(source.base, asker))
             return build.build_packages(images, packages, reference, finish)
         try:
             text = source.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             raise ImageInvalid(f"The Dockerfile {source} cannot be read: {error}") from error
-        if self._manager.policy.allowed_images != ("*",):
+        if self._settings.policy.allowed_images != ("*",):
             for base in build.bases(text):
-                self._manager.admission.admit_image(base, asker)
+                self._admission.admit_image(base, asker)
         return build.build_dockerfile(images, source, reference, finish)
 
     def snapshot(
@@ -151,14 +170,14 @@ class ImageManager:
         TFContainerError
             with what to do, where it cannot begin
         """
-        model = self._manager.containers.get(container_id)
+        model = self._containers.get(container_id)
         if model["state"] == "ended":
             raise ContainerEnded(f"The container {container_id[:12]} has ended: a snapshot is made of one that runs.")
         if environment is not None:
             with suppress(EnvironmentNotFound, EnvironmentInvalid):
                 environment = {**store.export(model["environment"], None, specs)["config"], **environment}
         finish, reference = self._made("snapshot", reference, environment, model["environment"], specs)
-        description = self._manager.engine.inspect(container_id)
+        description = self._lazy.engine.inspect(container_id)
         return snapshot.snapshot(self._images, description, model["image"], reference, finish)
 
     def save(self, reference: str, path: Path) -> Operation:
@@ -169,7 +188,7 @@ class ImageManager:
         ImageNotFound, ImageArchiveFailed, PolicyRefused
             when it cannot begin
         """
-        return archive.save(self._images, self._manager.admission.admit_image(reference, "This archive"), path)
+        return archive.save(self._images, self._admission.admit_image(reference, "This archive"), path)
 
     def load(self, path: Path) -> Operation:
         """Begin to read images from a file.
@@ -179,9 +198,9 @@ class ImageManager:
         ImageArchiveFailed, PolicyRefused
             when it cannot begin
         """
-        if self._manager.policy.allowed_images != ("*",) and path.is_file():
+        if self._settings.policy.allowed_images != ("*",) and path.is_file():
             for name in archive.names(path):
-                self._manager.admission.admit_image(name, "This archive")
+                self._admission.admit_image(name, "This archive")
         return archive.load(self._images, path)
 
     def _made(
@@ -198,7 +217,7 @@ class ImageManager:
         )
         words = str((environment or {}).get("name") or what)
         slug = re.sub(r"[^\w.-]+", "-", words, flags=re.ASCII).strip("-.").lower()
-        reference = self._manager.admission.admit_image(
+        reference = self._admission.admit_image(
             reference or f"tfcontainer/{how}:{slug or 'image'}", f"This {how} image"
         )
         if "@" in reference:
@@ -215,5 +234,5 @@ class ImageManager:
 
     def _environments_images(self, specs: KernelSpecManager) -> dict[str, str]:
         """The image that each environment runs, by the environment's name."""
-        known, prefix = catalog.load(), self._manager.registry_prefix
+        known, prefix = catalog.load(), self._settings.registry_prefix
         return {one["name"]: known.mirrored(one["image"], prefix) for one in store.models(specs) if "image" in one}

@@ -6,17 +6,17 @@ import builtins
 import posixpath
 import signal
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import workspace
+from ..engine.provider import EngineProvider
 from ..errors import TensorBoardFailed, TFContainerError
 from ..kernels.container import Program, RunningContainer
 from ..kernels.starter import LOG_LINES, last_lines
 from ..kernels.state_file import recorded
 from ..kernels.supervisor_client import PROGRAM_ENDED, Message
-
-if TYPE_CHECKING:
-    from .manager import ContainerManager
+from .admission import Admission
+from .containers import UserContainers
 
 # Where TensorBoard looks for logs if nobody says: what its own examples call them, beside the notebook.
 LOGDIR = "logs"
@@ -31,12 +31,18 @@ class Ports:
 
     Parameters
     ----------
-    manager
-        knows the containers
+    provider
+        has the engine
+    containers
+        which there are
+    admission
+        says whether their programs may be reached
     """
 
-    def __init__(self, manager: ContainerManager) -> None:
-        self._manager = manager
+    def __init__(self, provider: EngineProvider, containers: UserContainers, admission: Admission) -> None:
+        self._provider = provider
+        self._containers = containers
+        self._admission = admission
         #: The path of a server's proxy, with ``{container}`` and ``{port}``; empty where no server runs.
         self.proxy = ""
 
@@ -56,7 +62,7 @@ class Ports:
         ContainerNotFound, ContainerElsewhere, ContainerEnded
             with what to do
         """
-        container = self._manager.own(container_id)
+        container = self._containers.own(container_id)
         declared = set(container.environment.ports)
         listening = set(container.control().request("ports")["ports"])
         return [
@@ -86,7 +92,7 @@ class Ports:
 
     def display_name(self, container_id: str) -> str:
         """What a person calls a container."""
-        return self._manager.own(container_id).environment.display_name
+        return self._containers.own(container_id).environment.display_name
 
     def tensorboard(self, container_id: str, logdir: str = "") -> tuple[Program, bool]:
         """Have TensorBoard run in a container.
@@ -134,8 +140,8 @@ class Ports:
         ContainerNotFound, ContainerElsewhere, ContainerEnded, TensorBoardFailed
             with what to do
         """
-        container = self._manager.own(container_id)
-        name, machine = container.environment.display_name, self._manager.engine.facts.host
+        container = self._containers.own(container_id)
+        name, machine = container.environment.display_name, self._provider.engine.facts.host
         if not program.said.done():
             log = self._last_log(container, None)
             container.control().request("signal", program=program.number, signum=int(signal.SIGKILL))
@@ -158,12 +164,12 @@ class Ports:
 
     def _admitted(self, container_id: str) -> RunningContainer:
         """A container whose programs the policy lets people reach."""
-        container = self._manager.own(container_id)
-        self._manager.admission.admit_ports(container.environment)
+        container = self._containers.own(container_id)
+        self._admission.admit_ports(container.environment)
         return container
 
     def _last_log(self, container: RunningContainer, program: Program | None) -> str:
-        engine = self._manager.engine
+        engine = self._provider.engine
         try:
             if program is None or not container.alive:
                 return last_lines(engine.logs(container.id, LOG_LINES))

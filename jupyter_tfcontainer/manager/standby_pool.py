@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..compatibility import catalog
+from ..environments import store
 from ..environments.environment import Environment
 from ..errors import MountMissing, TFContainerError
 from ..kernels.container import RunningContainer
+from ..kernels.events import Listener
+from ..threads import Threads
 from ..workspace import Workspace
-
-if TYPE_CHECKING:
-    from .manager import ContainerManager
-
+from .launcher import Launcher
+from .lazy_starter import LazyStarter
+from .registry import Registry
+from .settings import Settings
+from .start_counter import Starts
 
 # Seconds after the end of the last start: the kernel that has come is to have its first cell done.
 QUIET = 2.0
@@ -31,19 +36,42 @@ class Standbys:
 
     Parameters
     ----------
-    manager
-        whose containers they are
+    settings
+        say how many, and for how long
+    launcher
+        starts and removes them
+    lazy
+        has the engine's images
+    registry
+        knows what runs
+    starts
+        that are under way: nothing is started ahead meanwhile
+    threads
+        in which it starts them
     """
 
-    def __init__(self, manager: ContainerManager) -> None:
-        self._manager = manager
+    def __init__(
+        self,
+        settings: Settings,
+        launcher: Launcher,
+        lazy: LazyStarter,
+        registry: Registry,
+        starts: Starts,
+        threads: Threads,
+    ) -> None:
+        self._settings = settings
+        self._launcher = launcher
+        self._lazy = lazy
+        self._registry = registry
+        self._starts = starts
+        self._threads = threads
         self._lock = threading.Lock()
         #: What is to stand by, by the name of the environment and the workspace's folder.
         self._wanted: dict[tuple[str, Path], Environment] = {}
         self._timer: threading.Timer | None = None
         self._wait = QUIET
         self._closed = False
-        manager.starts.listen(self._quiet)
+        starts.listen(self._quiet)
 
     def want(self, environment: Environment, root: Path) -> None:
         """Have as many stand by as an environment says, once the machine is idle.
@@ -55,12 +83,41 @@ class Standbys:
         root
             the workspace's folder
         """
-        if not wanted(environment, self._manager.standby):
+        if not wanted(environment, self._settings.standby):
             return
         with self._lock:
             self._wanted[environment.name, root] = environment
-        if not self._manager.starts.count:
+        if not self._starts.count:
             self._quiet()
+
+    def start(
+        self, environment: Environment, root: Path, *, listener: Listener | None = None, temporary_home: bool = False
+    ) -> RunningContainer:
+        """Start a container that stands by: the next launch of that environment on that workspace takes it.
+
+        Parameters
+        ----------
+        environment, root
+            what to start, and on which folder
+        listener
+            is told how the start gets on
+        temporary_home
+            whether it gets an empty home that goes with it
+
+        Raises
+        ------
+        TFContainerError
+            with what to do; nothing is left behind
+        """
+        with self._starts.one():
+            container = self._launcher.start(
+                environment, root, listener=listener, temporary_home=temporary_home, may_make_room=False
+            )
+            if secrets := store.secret_values(container.environment):
+                container.control().request("expect", env=secrets)
+            container.expire(self._settings.standby_timeout, lambda: self.end(container))
+            container.stand_by()
+        return container
 
     def take(self, environment: Environment, workspace_: Workspace) -> RunningContainer | None:
         """A container that stands by for an environment on a workspace; it does so no more.
@@ -75,8 +132,8 @@ class Standbys:
             if container.alive and container.environment == environment and self._is_current(container):
                 container.keep()
                 return container
-            self._manager.log.info("A container that stood by for %s is out of date.", environment.display_name)
-            self._manager.release(container)
+            self._settings.log.info("A container that stood by for %s is out of date.", environment.display_name)
+            self._launcher.remove(container)
         return None
 
     def claim(self, container: RunningContainer) -> bool:
@@ -88,13 +145,13 @@ class Standbys:
     def end(self, container: RunningContainer) -> None:
         """Remove a container if it still stands by."""
         if self.claim(container):
-            self._manager.release(container)
+            self._launcher.remove(container)
 
     def end_one(self) -> bool:
         """Remove the one that has waited longest, for a container that is asked for; False if there is none."""
         for container in sorted(self._all(), key=lambda one: one.created):
             if self.claim(container):
-                self._manager.release(container)
+                self._launcher.remove(container)
                 return True
         return False
 
@@ -119,7 +176,7 @@ class Standbys:
                 if not self._is_current(container):
                     self.end(container)
             except TFContainerError as error:  # a launch sees for itself
-                self._manager.log.warning("Could not see whether a container is out of date: %s", error)
+                self._settings.log.warning("Could not see whether a container is out of date: %s", error)
 
     def close(self) -> None:
         """Start nothing any more."""
@@ -131,16 +188,21 @@ class Standbys:
             timer.join()
 
     def _all(self, name: str | None = None) -> list[RunningContainer]:
-        running = self._manager.running()
+        running = self._registry.running()
         return [one for one in running if one.standby and name in (None, one.environment.name)]
 
     def _is_current(self, container: RunningContainer) -> bool:
-        starter = self._manager.starter
+        starter = self._lazy.starter
         try:
             starter.prove_mounts(container)
         except (MountMissing, OSError):
             return False
         return starter.current_image(container.environment) == container.image
+
+    def _has_image(self, environment: Environment) -> bool:
+        """Whether the image of an environment is there: nothing is pulled for what nobody waits for."""
+        image = catalog.load().mirrored(environment.image, self._settings.registry_prefix)
+        return self._lazy.starter.current_image(replace(environment, image=image)) is not None
 
     # Starting them.
 
@@ -162,39 +224,39 @@ class Standbys:
 
     def _look(self) -> None:
         with self._lock:
-            if self._closed or self._manager.starts.count:
+            if self._closed or self._starts.count:
                 return  # the end of that start has this looked at again
-            if os.getloadavg()[0] > self._manager.standby_load * (os.cpu_count() or 1):
+            if os.getloadavg()[0] > self._settings.standby_load * (os.cpu_count() or 1):
                 self._wait *= 2
                 if self._wait <= LONGEST:
                     self._look_later()
                 return
-        self._manager.threads.start(self._start_one)
+        self._threads.start(self._start_one)
 
     def _start_one(self) -> None:
         """Start one container; the end of that start has the next one looked for."""
         while wish := self._next():
             environment, root = wish
             try:
-                if self._manager.has_image(environment):
-                    self._manager.start(environment, root)
+                if self._has_image(environment):
+                    self.start(environment, root)
                     # What has enough of them now is not wanted any more, also if somebody takes one away by hand.
                     self._next()
                     return
-                self._manager.log.info("Nothing stands by for %s: its image is not here.", environment.display_name)
+                self._settings.log.info("Nothing stands by for %s: its image is not here.", environment.display_name)
             except TFContainerError as error:
-                self._manager.log.info("Nothing stands by for %s: %s", environment.display_name, error)
+                self._settings.log.info("Nothing stands by for %s: %s", environment.display_name, error)
             with self._lock:
                 self._wanted.pop((environment.name, root), None)
 
     def _next(self) -> tuple[Environment, Path] | None:
         """What lacks a container; what has enough of them is not wanted any more."""
         with self._lock:
-            if self._closed or self._manager.starts.count:
+            if self._closed or self._starts.count:
                 return None
             for (name, root), environment in list(self._wanted.items()):
                 there = sum(one.workspace.root == root.expanduser().resolve() for one in self._all(name))
-                if there < wanted(environment, self._manager.standby):
+                if there < wanted(environment, self._settings.standby):
                     return environment, root
                 del self._wanted[name, root]
         return None

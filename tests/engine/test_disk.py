@@ -219,7 +219,7 @@ async def test_without_an_engine_what_it_has_is_not_known(server: Server, monkey
     put(server.home, "tf")
     manager = server.app.web_app.settings["tfcontainer_manager"]
     with monkeypatch.context() as away:
-        away.setattr(manager, "_starter", None)
+        away.setattr(manager._lazy, "_starter", None)
         away.setenv("DOCKER_HOST", f"unix://{server.home.root}/nothing.sock")
         model = await server.get(f"{OURS}/disk")
         assert model["images"] is None

@@ -23,7 +23,7 @@ from traitlets.config import Config
 
 from jupyter_tfcontainer.kernels import host_folders
 from jupyter_tfcontainer.kernels.state_file import Record
-from jupyter_tfcontainer.manager import manager
+from jupyter_tfcontainer.manager import launcher
 
 BARE = "tfcontainer/python:bare"
 # So many, since it is a matter of microseconds.
@@ -35,7 +35,7 @@ STARTUP = "import os\nfrom tornado.ioloop import IOLoop\nIOLoop.current().call_l
 @pytest.fixture(autouse=True)
 def restart_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jupyter's restarter looks thirty times as often here, so that what it leaves may be removed sooner, too."""
-    monkeypatch.setattr(manager, "RESTART_GRACE", 1.0)
+    monkeypatch.setattr(launcher, "RESTART_GRACE", 1.0)
 
 
 @pytest.fixture

@@ -95,6 +95,6 @@ async def test_a_server_that_has_died(server: Server) -> None:
     """Its lock is free, and nobody is there to restart the kernel."""
     await server.start(server.home.add("tf", LEGACY))
     container = await server.container()
-    [owned] = ContainerManager.instance()._containers.values()
+    [owned] = ContainerManager.instance().running()
     owned.record.close()
     assert ContainerManager.instance().containers.server(container["id"]) is None
