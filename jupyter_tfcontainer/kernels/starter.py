@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -57,6 +57,33 @@ BOOT_TIMEOUT = 120.0
 CANCELLED = "was removed before its kernel was there, since this program ends."
 
 
+@dataclass(frozen=True, kw_only=True)
+class StartRequest:
+    """What to start, and who is told of it.
+
+    Parameters
+    ----------
+    environment, workspace, folders
+        what to start, and on which folders
+    orphan_timeout
+        seconds without an owner after which the container ends itself
+    pids_limit
+        how many processes and threads it may have; None for the engine's own limit
+    events
+        are told each step
+    on_event
+        gets what the supervisor pushes, and None at its end
+    """
+
+    environment: Environment
+    workspace: Workspace
+    folders: Folders
+    orphan_timeout: float
+    pids_limit: int | None
+    events: KernelEvents
+    on_event: Callable[[RunningContainer, Message | None], None]
+
+
 class Starter:
     """Starts containers on one engine.
 
@@ -81,64 +108,30 @@ class Starter:
         #: The containers that boot, each with why that was ended, once it was.
         self._booting: dict[str, str] = {}
 
-    def start(
-        self,
-        environment: Environment,
-        workspace_: Workspace,
-        folders: Folders,
-        *,
-        orphan_timeout: float,
-        pids_limit: int | None,
-        events: KernelEvents,
-        on_event: Callable[[RunningContainer, Message | None], None],
-    ) -> RunningContainer:
+    def start(self, request: StartRequest) -> RunningContainer:
         """Start a container and connect to its supervisor.
-
-        Parameters
-        ----------
-        environment, workspace_, folders
-            what to start, and on which folders
-        orphan_timeout
-            seconds without an owner after which the container ends itself
-        pids_limit
-            how many processes and threads it may have; None for the engine's own limit
-        events
-            are told each step
-        on_event
-            gets what the supervisor pushes, and None at its end
 
         Raises
         ------
         TFContainerError
             with what to do; nothing is left behind
         """
-        engine = self.engine
+        environment, events = request.environment, request.events
         events.step("preflight")
-        verdict = preflight.check(environment, hardware.read(), engine.facts.host)
+        verdict = preflight.check(environment, hardware.read(), self.engine.facts.host)
         image = self.images.ensure(
             environment,
             before_pull=lambda: self._before_pull(environment, events),
             on_progress=events.pulling,
         )
-        start_in = partial(
-            self._start_in,
-            environment=environment,
-            workspace_=workspace_,
-            folders=folders,
-            verdict=verdict,
-            orphan_timeout=orphan_timeout,
-            pids_limit=pids_limit,
-            events=events,
-            on_event=on_event,
-        )
         ready = prepare.prepared(self.images, environment, image)
         try:
-            return start_in(ready or image)
+            return self._start_in(ready or image, request, verdict)
         except IPykernelMissing as error:
             if ready or environment.pull_policy == "never" or environment.network == "none":
                 raise
             ready = self._prepare(environment, events, error)
-        return start_in(ready)
+        return self._start_in(ready, request, verdict)
 
     def _prepare(self, environment: Environment, events: KernelEvents, missing: IPykernelMissing) -> dict[str, Any]:
         """Make an image with ipykernel from an environment's, which has none."""
@@ -155,20 +148,9 @@ class Starter:
             raise missing
         return image
 
-    def _start_in(
-        self,
-        image: dict[str, Any],
-        *,
-        environment: Environment,
-        workspace_: Workspace,
-        folders: Folders,
-        verdict: Verdict | None,
-        orphan_timeout: float,
-        pids_limit: int | None,
-        events: KernelEvents,
-        on_event: Callable[[RunningContainer, Message | None], None],
-    ) -> RunningContainer:
-        engine = self.engine
+    def _start_in(self, image: dict[str, Any], request: StartRequest, verdict: Verdict | None) -> RunningContainer:
+        engine, events = self.engine, request.events
+        environment, workspace_, folders = request.environment, request.workspace, request.folders
         person = host_resources.person()
         user = container_config.kernel_user(environment, person, engine.facts)
         shared = container_config.is_another(environment, person, engine.facts)
@@ -196,11 +178,11 @@ class Starter:
                     image=image,
                     person=person,
                     folders=folders,
-                    orphan_timeout=orphan_timeout,
+                    orphan_timeout=request.orphan_timeout,
                     gpu_route=route,
                     device_groups=host_resources.device_groups(environment),
                     python=self._pythons.get(image["Id"]),
-                    pids_limit=pids_limit,
+                    pids_limit=request.pids_limit,
                 ),
                 environment.container_name,
                 environment.platform,
@@ -208,7 +190,7 @@ class Starter:
             self._prove_limits(container)
             events.step("boot")
             self._boot(container, lambda: self._put_accounts(container.id, image["Id"], user))
-            container.client = self._client(container, lambda message: on_event(container, message))
+            container.client = self._client(container, lambda message: request.on_event(container, message))
             container.python = container.client.hello["python"]
             self._pythons[image["Id"]] = container.client.hello["executable"]
             self.prove_mounts(container)

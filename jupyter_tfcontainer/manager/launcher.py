@@ -16,6 +16,7 @@ from ..errors import ContainerError, TFContainerError
 from ..kernels import exit_report, host_folders, host_resources
 from ..kernels.container import Exit, Kernel, RunningContainer
 from ..kernels.events import KernelEvents, Listener
+from ..kernels.starter import StartRequest
 from ..kernels.supervisor_client import Message
 from ..kernels.types import Folders
 from ..threads import Threads
@@ -265,15 +266,16 @@ class Launcher:
         folders = folders or host_folders.container_folders(environment.name, settings.state_dir)
         make_room = self.standbys.end_one if may_make_room else lambda: False
         with self._admission.place(environment, folders, make_room):
-            container = starter.start(
-                environment,
-                workspace_,
-                folders,
+            request = StartRequest(
+                environment=environment,
+                workspace=workspace_,
+                folders=folders,
                 orphan_timeout=settings.server_orphan_timeout if self.in_server else settings.orphan_timeout,
                 pids_limit=settings.policy.max_pids,
                 events=tell,
                 on_event=self.heard,
             )
+            container = starter.start(request)
         self._registry.add(container)
         self._sweeper.tidy()
         return container
