@@ -79,7 +79,6 @@ def linters() -> list[Stage]:
     # By their names: mypy finds no file in a folder that its settings leave out.
     browser = sorted(str(path.relative_to(ROOT)) for path in (ROOT / BROWSER_TESTS).glob("*.py"))
     return [
-        # The longest first.
         Stage("mypy", ("mypy",)),
         Stage("front end: lint", ("jlpm", "lint:check")),
         Stage("ruff check", ("ruff", "check", ".")),
@@ -87,6 +86,7 @@ def linters() -> list[Stage]:
         Stage("mypy of the scripts", ("mypy", "scripts")),
         Stage("mypy of the browser tests", ("mypy", *browser)),
         Stage("codespell", ("codespell",)),
+        Stage("imports", ("lint-imports", "--no-cache")),
     ]
 
 
@@ -237,6 +237,7 @@ def run_tests(tier: Tier) -> None:
     speed = calibrate()
     lines: list[str] = []
     with accounting() as processor:
-        lines += check([*linters(), *unit_tests(processes=1)], at_once=2)
+        # The longest first.
+        lines += check([*unit_tests(processes=1), *linters()], at_once=2)
         lines += check(engine_tests(tier))
     report(processor, lines, speed)
