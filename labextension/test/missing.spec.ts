@@ -4,7 +4,7 @@ import type { KernelSpec } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { MissingEnvironments, wanted, type IRelease } from '../src/missing';
+import { MissingEnvironments, wanted, type IRelease } from '../src/suggestions/missing';
 
 import { Texts } from '../src/texts';
 

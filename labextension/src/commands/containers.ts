@@ -15,9 +15,9 @@ import type {
   RestAPI
 } from '../restapi';
 import { attempt, confirm } from './asking';
-import { copyName, download } from './documents';
+import { copyName, download } from '../documents';
 import { CommandIDs } from './ids';
-import type { PanelModel } from './model';
+import type { PanelModel } from '../model/panelmodel';
 
 /** Milliseconds for which a notice is to be seen. */
 const NOTICE_SHOWN = 8000;

@@ -2,8 +2,8 @@ import type { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputi
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 
-import type { Device, ICatalog, IImage } from './restapi';
-import type { Texts } from './texts';
+import type { Device, ICatalog, IImage } from '../restapi';
+import type { Texts } from '../texts';
 
 /** As our environments are named: `tf-1.2.1-gpu`, `TF 1.2.1 GPU`. */
 const ENVIRONMENT = /^tf[- ](\d+\.\d+\.\d+\S*?)[- ](cpu|gpu)$/i;
