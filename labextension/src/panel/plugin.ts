@@ -29,6 +29,7 @@ import { PanelModel } from '../model/panelmodel';
 import { addToNotebooks } from './notebooks';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- Its tabs are restored.
 import { Ports } from './ports';
+// eslint-disable-next-line jupyter/prefer-lazy-imports -- It is in the side bar from the start.
 import { ContainersPanel } from './panel';
 
 /** Where the panel is among the others of its side. */
@@ -144,13 +145,13 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     };
     const alternatives = lazy(() => loadAlternatives(app, api, translator));
     const addCommands = lazy(async () => {
-      const [{ PanelCommands }, { addImageCommands }, { addDiskCommands }] = await Promise.all([
-        import('../commands/containers'),
+      const [{ addPanelCommands }, { addImageCommands }, { addDiskCommands }] = await Promise.all([
+        import('../commands'),
         import('../commands/imagebuild'),
         import('../commands/disk')
       ]);
       addDiskCommands({ commands, disk, model, api, trans });
-      new PanelCommands({
+      addPanelCommands({
         commands,
         model,
         api,
