@@ -10,7 +10,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { lazy, loadAlternatives } from './lazy';
-import type { IKernelspec } from './missing';
+import type { IKernelspec } from './suggestions/missing';
 import type { KernelNotifications } from './notifications';
 import { panelPlugin } from './panel/plugin';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- What hears events from the start asks the server.
@@ -110,7 +110,7 @@ const missingEnvironments: JupyterFrontEndPlugin<void> = {
     const { kernelspecs, serverSettings } = app.serviceManager;
     const missing = lazy(async () => {
       const [{ MissingEnvironments }, { Texts }] = await Promise.all([
-        import('./missing'),
+        import('./suggestions/missing'),
         import('./texts')
       ]);
       return new MissingEnvironments({

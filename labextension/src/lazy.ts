@@ -1,7 +1,7 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ITranslator } from '@jupyterlab/translation';
 
-import type { Alternatives } from './instead';
+import type { Alternatives } from './suggestions/alternatives';
 import type { RestAPI } from './restapi';
 
 /**
@@ -27,7 +27,10 @@ export async function loadAlternatives(
   translator: ITranslator
 ): Promise<Alternatives> {
   const { commands, serviceManager } = app;
-  const [{ Alternatives }, { Texts }] = await Promise.all([import('./instead'), import('./texts')]);
+  const [{ Alternatives }, { Texts }] = await Promise.all([
+    import('./suggestions/alternatives'),
+    import('./texts')
+  ]);
   return new Alternatives({
     api,
     kernelspecs: serviceManager.kernelspecs,

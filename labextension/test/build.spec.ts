@@ -8,7 +8,7 @@ import {
   type IBuildForm,
   isComplete,
   packages
-} from '../src/making/request';
+} from '../src/imagebuild/request';
 
 const FILLED: IBuildForm = {
   ...EMPTY,

@@ -10,7 +10,7 @@ import {
   formOf,
   releases
 } from '../src/add/choices';
-import { copyName } from '../src/panel/documents';
+import { copyName } from '../src/documents';
 import type { Device, ICatalog, IEnvironment, IImage, IMachine } from '../src/restapi';
 
 function image(tag: string, tensorflow: string, device: Device, python: string): IImage {

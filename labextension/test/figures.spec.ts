@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { Figures, WINDOW } from '../src/panel/figures';
+import { Figures, WINDOW } from '../src/model/figures';
 import type { IStats } from '../src/restapi';
 
 function at(time: number, cpu_seconds: number, more: Partial<IStats> = {}): IStats {

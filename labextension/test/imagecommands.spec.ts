@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { lacksKernel } from '../src/panel/imagecommands';
+import { lacksKernel } from '../src/commands/imagebuild';
 import type { IEngineImage } from '../src/restapi';
 
 const BARE: IEngineImage = {

@@ -1,10 +1,10 @@
 import type { ISessionContext } from '@jupyterlab/apputils';
-import { showDialog } from '@jupyterlab/apputils';
+import { SessionContextDialogs, showDialog } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { MissingEnvironments, wanted, type IRelease } from '../src/missing';
+import { MissingEnvironments, wanted, type IRelease } from '../src/suggestions/missing';
 
 import { Texts } from '../src/texts';
 
@@ -31,7 +31,16 @@ describe('MissingEnvironments', () => {
   const selectKernel = vi.fn();
   const session = {
     changeKernel,
-    session: null
+    session: null,
+    // What JupyterLab's own question shows of it.
+    name: 'old.ipynb',
+    isDisposed: false,
+    hasNoKernel: true,
+    kernelDisplayName: 'No Kernel',
+    kernelPreference: {},
+    specsManager: { specs: null },
+    sessionManager: { running: () => [] },
+    kernelManager: { running: () => [] }
   } as unknown as ISessionContext;
   const api = {
     release: vi.fn<(tensorflow: string) => Promise<IRelease>>(),
@@ -127,12 +136,44 @@ describe('MissingEnvironments', () => {
       images: [image('gpu:1', 'works')],
       best: { gpu: 'gpu:1', cpu: null }
     });
-    const other = showDialog({ title: 'Select Kernel' });
-    await dialog();
+    const other = new SessionContextDialogs().selectKernel(session);
+    expect((await dialog()).textContent).toContain('Select kernel for: "old.ipynb"');
     const done = missing.opened('old.ipynb', kernel, session);
-    expect((await other).button.accept).toBe(false);
+    await other;
+    expect(changeKernel).not.toHaveBeenCalled();
     press(await dialog(), 'Other kernel…');
     await done;
+  });
+
+  it('leaves the questions of others open, and asks after them', async () => {
+    api.release.mockResolvedValue({
+      images: [image('gpu:1', 'works')],
+      best: { gpu: 'gpu:1', cpu: null }
+    });
+    const settled = vi.fn();
+    const unsaved = showDialog({ title: 'Save your work', body: 'Unsaved changes in new.ipynb' });
+    void unsaved.then(settled);
+    const another = { ...session, name: 'another.ipynb' } as unknown as ISessionContext;
+    const elsewhere = new SessionContextDialogs().selectKernel(another).then(settled);
+    const shown = await dialog();
+    const done = missing.opened('old.ipynb', kernel, session);
+    // Dialogs come one after the other: ours waits.
+    await new Promise(resolve => setTimeout(resolve));
+    expect(api.release).toHaveBeenCalledOnce();
+    expect(settled).not.toHaveBeenCalled();
+    press(shown, 'Ok');
+    expect((await unsaved).button.accept).toBe(true);
+    await vi.waitFor(() => {
+      expect(document.querySelector('.jp-Dialog')?.textContent).toContain('another.ipynb');
+    });
+    press(await dialog(), 'No Kernel');
+    await elsewhere;
+    await vi.waitFor(() => {
+      expect(document.querySelector('.jp-Dialog')?.textContent).toContain('is not here yet');
+    });
+    press(await dialog(), 'Other kernel…');
+    await done;
+    expect(selectKernel).toHaveBeenCalledExactlyOnceWith(session);
   });
 
   it('asks nothing once there is a kernel', async () => {

@@ -1,7 +1,7 @@
 import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { followOperation } from '../src/panel/operationlog';
+import { followOperation } from '../src/operationlog';
 import type { IOperation, IOperationLog } from '../src/restapi';
 
 function answer(lines: number, log: string[], state: IOperation['state']): IOperationLog {

@@ -2,7 +2,7 @@ import type { Event, Session } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { PanelModel } from '../src/panel/model';
+import { PanelModel } from '../src/model/panelmodel';
 import type {
   Engine,
   ICardUse,

@@ -5,7 +5,7 @@ import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { cancelStart } from '../src/cancel';
-import { Alternatives, insteadOf } from '../src/instead';
+import { Alternatives, insteadOf } from '../src/suggestions/alternatives';
 import { RunningContainers } from '../src/panel/runninglist';
 import type {
   AnyEnvironment,

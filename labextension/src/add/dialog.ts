@@ -3,9 +3,9 @@ import type { KernelSpec } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 
-import { copyName } from '../panel/documents';
-import { CommandIDs } from '../panel/ids';
-import type { PanelModel } from '../panel/model';
+import { copyName } from '../documents';
+import { CommandIDs } from '../commands/ids';
+import type { PanelModel } from '../model/panelmodel';
 import type { IEnvironment, RestAPI } from '../restapi';
 import { best, choiceName, EMPTY, fieldsOf, formOf, type IForm } from './choices';
 import { EnvironmentForm, type IFormOptions } from './form';

@@ -6,8 +6,8 @@ import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import type { ICatalog, IDraft, IEnvironment } from '../restapi';
-import { Dot, Reasons, Sentence, verdictWord } from '../panel/parts';
-import { Field } from './field';
+import { Dot, Reasons, Sentence, verdictWord } from '../components/parts';
+import { Field } from '../components/field';
 import { candidates, choiceName, choose, devices, type IForm, releases } from './choices';
 
 /** Milliseconds without a letter after which the server is asked what it thinks. */

@@ -4,8 +4,8 @@ import * as React from 'react';
 
 import { memory, percent } from '../format';
 import type { ICard, ICardUse } from '../restapi';
-import type { PanelModel } from './model';
-import { Bar, Dot } from './parts';
+import type { PanelModel } from '../model/panelmodel';
+import { Bar, Dot } from '../components/parts';
 
 export interface ICardFactProps {
   card: ICard;

@@ -4,10 +4,10 @@ import * as React from 'react';
 
 import { bytes } from '../format';
 import type { IDisk, IEngineImage, IHome } from '../restapi';
-import type { DiskModel } from './diskmodel';
-import { CommandIDs, DiskCommandIDs } from './ids';
+import type { DiskModel } from '../model/diskmodel';
+import { CommandIDs, DiskCommandIDs } from '../commands/ids';
 import { imageName } from './images';
-import { Bar, IconButton } from './parts';
+import { Bar, IconButton } from '../components/parts';
 import type { IRunningProps } from './running';
 
 export interface IDiskProps extends IRunningProps {

@@ -3,12 +3,12 @@ import { consoleIcon, notebookIcon } from '@jupyterlab/ui-components';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
-import { insteadOf } from '../instead';
+import { insteadOf } from '../suggestions/alternatives';
 import type { AnyEnvironment, IEnvironment } from '../restapi';
-import { CommandIDs, DiskCommandIDs } from './ids';
-import { aheadIcon } from './icons';
-import type { PanelModel } from './model';
-import { Dot, IconButton, menuItems, MoreButton, Verdict } from './parts';
+import { CommandIDs, DiskCommandIDs } from '../commands/ids';
+import { aheadIcon } from '../components/icons';
+import type { PanelModel } from '../model/panelmodel';
+import { Dot, IconButton, menuItems, MoreButton, Verdict } from '../components/parts';
 
 export interface IListProps {
   model: PanelModel;

@@ -2,15 +2,15 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { closeIcon, deleteIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { failure } from '../making/request';
+import { failure } from '../imagebuild/request';
 import { bytes, duration, percent } from '../format';
 import type { IEngineImage, IOperation } from '../restapi';
 import { type IListProps, Waiting } from './environments';
-import { logIcon } from './icons';
-import { CommandIDs, ImageCommandIDs } from './ids';
-import { lacksKernel } from './imagecommands';
+import { logIcon } from '../components/icons';
+import { CommandIDs, ImageCommandIDs } from '../commands/ids';
+import { lacksKernel } from '../commands/imagebuild';
 import type { IRunningProps } from './running';
-import { Dot, IconButton, menuItems, MoreButton, Sentence } from './parts';
+import { Dot, IconButton, menuItems, MoreButton, Sentence } from '../components/parts';
 
 /** What images there are, what is being made of them, and what could be freed. */
 export function Images(props: IRunningProps): React.JSX.Element {

@@ -6,8 +6,8 @@ import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { LogView } from '../logdialog';
-import { download } from './documents';
-import { logIcon } from './icons';
+import { download } from '../documents';
+import { logIcon } from '../components/icons';
 
 /** More than this is not kept in the page: what comes first goes first. */
 const LONGEST = 4_000_000;

@@ -5,8 +5,8 @@ import { memory } from '../format';
 import type { Engine, IMachine } from '../restapi';
 import { RequestError } from '../restapi';
 import { CardFact } from './cards';
-import type { PanelModel } from './model';
-import { Dot, Sentence } from './parts';
+import type { PanelModel } from '../model/panelmodel';
+import { Dot, Sentence } from '../components/parts';
 
 /** The engine and the cards, and what is missing. */
 export function Machine(props: { model: PanelModel; trans: TranslationBundle }): React.JSX.Element {

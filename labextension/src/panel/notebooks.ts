@@ -7,9 +7,9 @@ import type { IDisposable } from '@lumino/disposable';
 import { DisposableDelegate } from '@lumino/disposable';
 
 import type { IContainer } from '../restapi';
-import { containersIcon } from './icons';
-import { CommandIDs, PortCommandIDs } from './ids';
-import type { PanelModel } from './model';
+import { containersIcon } from '../components/icons';
+import { CommandIDs, PortCommandIDs } from '../commands/ids';
+import type { PanelModel } from '../model/panelmodel';
 
 /** The kernel provisioner that our kernelspecs name. */
 const PROVISIONER = 'tfcontainer-provisioner';

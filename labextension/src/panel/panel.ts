@@ -4,8 +4,8 @@ import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { AccordionPanel } from '@lumino/widgets';
 
-import { containersIcon } from './icons';
-import type { PanelModel } from './model';
+import { containersIcon } from '../components/icons';
+import type { PanelModel } from '../model/panelmodel';
 
 /** The panel's sections, from the top, and how much of the height each gets at first. */
 const SECTIONS = { machine: 0.19, environments: 0.32, running: 0.28, images: 0.2, disk: 0.01 };

@@ -17,18 +17,19 @@ import { lazy, loadAlternatives } from '../lazy';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- What hears events from the start asks the server.
 import { RestAPI } from '../restapi';
 import { ENVIRONMENTS } from '../tokens';
-import { DiskModel } from './diskmodel';
-import { upload } from './documents';
+import { DiskModel } from '../model/diskmodel';
+import { upload } from '../documents';
 import { rememberFolds } from './folds';
-import { containersIcon } from './icons';
-import { CommandIDs, ImageCommandIDs } from './ids';
+import { containersIcon } from '../components/icons';
+import { CommandIDs, ImageCommandIDs } from '../commands/ids';
 import type { ILogOptions } from './logview';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- It hears events from the start.
-import { PanelModel } from './model';
+import { PanelModel } from '../model/panelmodel';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- Notebooks that are restored get their button as well.
 import { addToNotebooks } from './notebooks';
 // eslint-disable-next-line jupyter/prefer-lazy-imports -- Its tabs are restored.
 import { Ports } from './ports';
+// eslint-disable-next-line jupyter/prefer-lazy-imports -- It is in the side bar from the start.
 import { ContainersPanel } from './panel';
 
 /** Where the panel is among the others of its side. */
@@ -144,13 +145,13 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
     };
     const alternatives = lazy(() => loadAlternatives(app, api, translator));
     const addCommands = lazy(async () => {
-      const [{ PanelCommands }, { addImageCommands }, { addDiskCommands }] = await Promise.all([
-        import('./commands'),
-        import('./imagecommands'),
-        import('./diskcommands')
+      const [{ addPanelCommands }, { addImageCommands }, { addDiskCommands }] = await Promise.all([
+        import('../commands'),
+        import('../commands/imagebuild'),
+        import('../commands/disk')
       ]);
       addDiskCommands({ commands, disk, model, api, trans });
-      new PanelCommands({
+      addPanelCommands({
         commands,
         model,
         api,
@@ -185,12 +186,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
         api,
         trans,
         dialogs: async () => {
-          const { ImageDialogs } = await import('../making/dialog');
+          const { ImageDialogs } = await import('../imagebuild/dialog');
           const { contents } = services;
           return new ImageDialogs({ api, model, contents, browser, translator, trans });
         },
         showLog: async id => {
-          const { followOperation } = await import('./operationlog');
+          const { followOperation } = await import('../operationlog');
           const { reference } = model.operations.get(id) ?? (await api.operation(id));
           const ask = (one: string) => api.operation(one);
           await showLog({

@@ -6,9 +6,9 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import type { IContainer, IPort, RestAPI } from '../restapi';
-import { boardIcon, portIcon } from './icons';
-import { PortCommandIDs } from './ids';
-import type { PanelModel } from './model';
+import { boardIcon, portIcon } from '../components/icons';
+import { PortCommandIDs } from '../commands/ids';
+import type { PanelModel } from '../model/panelmodel';
 import { containerOf } from './notebooks';
 import type { IPortTabArgs, PortTab } from './porttab';
 

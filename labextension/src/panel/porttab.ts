@@ -5,7 +5,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import type { Message } from '@lumino/messaging';
 import { PanelLayout, Widget } from '@lumino/widgets';
 
-import { boardIcon, portIcon } from './icons';
+import { boardIcon, portIcon } from '../components/icons';
 
 /** What is in a tab: TensorBoard on a folder of logs, or whatever is at a port. */
 export interface IPortTabArgs extends ReadonlyPartialJSONObject {

@@ -1,7 +1,7 @@
 import type { NotificationManager } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import { failure } from '../making/request';
+import { failure } from '../imagebuild/request';
 import type { IOperation } from '../restapi';
 import { LONGEST_MESSAGE } from '../texts';
 import { progressText } from './images';

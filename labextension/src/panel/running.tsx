@@ -6,13 +6,13 @@ import { duration, memory } from '../format';
 import type { IContainer } from '../restapi';
 import type { Texts } from '../texts';
 import type { IKernelStarting } from '../tokens';
-import { CommandIDs, PortCommandIDs } from './ids';
+import { CommandIDs, PortCommandIDs } from '../commands/ids';
 import { type IListProps, Waiting } from './environments';
-import type { Figures } from './figures';
-import { Graph } from './graph';
-import { logIcon } from './icons';
-import type { PanelModel } from './model';
-import { Dot, IconButton, menuItems, MoreButton, type Tone } from './parts';
+import type { Figures } from '../model/figures';
+import { Graph } from '../components/graph';
+import { logIcon } from '../components/icons';
+import type { PanelModel } from '../model/panelmodel';
+import { Dot, IconButton, menuItems, MoreButton, type Tone } from '../components/parts';
 
 export interface IRunningProps extends IListProps {
   texts: Texts;

@@ -6,9 +6,9 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { IContainer, RestAPI } from '../restapi';
-import { containersIcon } from './icons';
-import { CommandIDs } from './ids';
-import type { PanelModel } from './model';
+import { containersIcon } from '../components/icons';
+import { CommandIDs } from '../commands/ids';
+import type { PanelModel } from '../model/panelmodel';
 
 export interface IRunningContainersOptions {
   model: Pick<

@@ -16,12 +16,12 @@ import * as React from 'react';
 
 import type { Texts } from '../texts';
 import { Disk } from './disk';
-import type { DiskModel } from './diskmodel';
+import type { DiskModel } from '../model/diskmodel';
 import { Environments } from './environments';
-import { CommandIDs, DiskCommandIDs, ImageCommandIDs } from './ids';
+import { CommandIDs, DiskCommandIDs, ImageCommandIDs } from '../commands/ids';
 import { Images } from './images';
 import { Machine } from './machine';
-import type { PanelModel } from './model';
+import type { PanelModel } from '../model/panelmodel';
 import type { SectionName, Sections } from './panel';
 import { Running } from './running';
 

@@ -7,7 +7,7 @@ import type { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { memory } from '../format';
-import { CommandIDs } from './ids';
+import { CommandIDs } from '../commands/ids';
 import { containerOf, type INotebooksOptions, isOurs } from './notebooks';
 
 /** Where the item is in the status bar: behind the kernel's. */

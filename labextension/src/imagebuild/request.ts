@@ -1,5 +1,5 @@
 import type { IBuild } from '../restapi';
-import { copyName } from '../panel/documents';
+import { copyName } from '../documents';
 
 /** What is filled in where an image is built. */
 export interface IBuildForm {

@@ -3,7 +3,7 @@ import { FileDialog, type IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import type { Contents } from '@jupyterlab/services';
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 
-import type { PanelModel } from '../panel/model';
+import type { PanelModel } from '../model/panelmodel';
 import type { IEngineImage, RestAPI } from '../restapi';
 import { BuildForm } from './form';
 import { archiveName, buildOf, EMPTY, type IBuildForm } from './request';

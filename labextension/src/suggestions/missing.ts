@@ -2,8 +2,8 @@ import type { ISessionContext, ISessionContextDialogs } from '@jupyterlab/apputi
 import { Dialog, showDialog, showErrorMessage } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 
-import type { Device, ICatalog, IImage } from './restapi';
-import type { Texts } from './texts';
+import type { Device, ICatalog, IImage } from '../restapi';
+import type { Texts } from '../texts';
 
 /** As our environments are named: `tf-1.2.1-gpu`, `TF 1.2.1 GPU`. */
 const ENVIRONMENT = /^tf[- ](\d+\.\d+\.\d+\S*?)[- ](cpu|gpu)$/i;
@@ -65,10 +65,10 @@ export class MissingEnvironments {
     if (!offer || session.session?.kernel) {
       return;
     }
-    rejectDialogs();
+    rejectQuestions(session);
     if (await this._ask(title, asked, offer)) {
       await this._create(asked.tensorflow, offer.device, session);
-    } else if (Dialog.tracker.size === 0) {
+    } else if (questions(session).length === 0) {
       await this._dialogs.selectKernel(session);
     }
   }
@@ -96,7 +96,7 @@ export class MissingEnvironments {
     try {
       const { name } = await this._api.createEnvironment(tensorflow, device);
       await this._kernelspecs.refreshSpecs();
-      rejectDialogs();
+      rejectQuestions(session);
       await session.changeKernel({ name });
     } catch (error) {
       await showErrorMessage(this._texts.notCreated, error as Error);
@@ -132,11 +132,28 @@ export interface IOffer {
 }
 
 /**
+ * Find JupyterLab's own dialogs that ask which kernel a notebook is to have. Other dialogs, such as what to do with
+ * unsaved changes, are not ours to answer.
+ */
+function questions({ name }: ISessionContext): Dialog<unknown>[] {
+  const found: Dialog<unknown>[] = [];
+  Dialog.tracker.forEach(dialog => {
+    const body = dialog.node.querySelector('.jp-Dialog-body');
+    // `Select kernel for: "old.ipynb"`, in the reader's language, above a list of kernels.
+    const label = body?.querySelector(':scope > label')?.textContent ?? '';
+    if (!dialog.isDisposed && label.endsWith(`"${name}"`) && body?.querySelector('select')) {
+      found.push(dialog);
+    }
+  });
+  return found;
+}
+
+/**
  * Answer JupyterLab's own question, which other kernel to take: it comes before ours or after, as dialogs come one after
  * the other, and the answer to ours spares it.
  */
-function rejectDialogs(): void {
-  for (const dialog of Dialog.tracker.filter(each => !each.isDisposed)) {
+function rejectQuestions(session: ISessionContext): void {
+  for (const dialog of questions(session)) {
     dialog.reject();
   }
 }

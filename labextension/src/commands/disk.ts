@@ -5,9 +5,9 @@ import type { CommandRegistry } from '@lumino/commands';
 import { bytes } from '../format';
 import type { RestAPI } from '../restapi';
 import { attempt, confirm } from './asking';
-import type { DiskModel } from './diskmodel';
+import type { DiskModel } from '../model/diskmodel';
 import { DiskCommandIDs } from './ids';
-import type { PanelModel } from './model';
+import type { PanelModel } from '../model/panelmodel';
 
 export interface IDiskCommandOptions {
   commands: CommandRegistry;

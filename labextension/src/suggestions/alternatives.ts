@@ -2,8 +2,8 @@ import { Notification, showErrorMessage } from '@jupyterlab/apputils';
 import type { KernelSpec } from '@jupyterlab/services';
 
 import { choose } from './missing';
-import type { AnyEnvironment, IEnvironment, RestAPI } from './restapi';
-import type { Texts } from './texts';
+import type { AnyEnvironment, IEnvironment, RestAPI } from '../restapi';
+import type { Texts } from '../texts';
 
 /** Milliseconds for which it is to be seen that an environment was made. */
 const SHOWN = 6000;

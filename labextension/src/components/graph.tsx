@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import { WINDOW } from './figures';
+import { WINDOW } from '../model/figures';
 
 const WIDTH = 120;
 const HEIGHT = 28;

@@ -8,7 +8,6 @@ import { Signal } from '@lumino/signaling';
 import type {
   AnyEnvironment,
   Engine,
-  ICardUse,
   IContainer,
   IEngine,
   IEngineImage,
@@ -19,7 +18,9 @@ import type {
 } from '../restapi';
 import { RequestError } from '../restapi';
 import { ENVIRONMENTS, type IKernelStarting, OPERATION, parseKernelEvent } from '../tokens';
-import { Figures } from './figures';
+import { LiveFigures } from './livefigures';
+import { Operations } from './operations';
+import { launches, pullsForStart, unlisted } from './starts';
 
 /** Milliseconds between two looks at what containers use, unless the settings say otherwise: sixty make a graph. */
 const INTERVAL = 2000;
@@ -67,12 +68,6 @@ export class PanelModel implements IDisposable {
   containers: IContainer[] | null = null;
   images: IEngineImage[] | null = null;
 
-  /**
-   * What goes on with images, by its id; what is done, until its image is among those; and what failed, until a person
-   * has taken note of it.
-   */
-  readonly operations = new Map<string, IOperation>();
-
   /** Why the server does not answer, or does not let us. */
   problem: Error | null = null;
 
@@ -82,11 +77,20 @@ export class PanelModel implements IDisposable {
   /** What is being done, by the container's id or the environment's name. */
   readonly busy = new Map<string, string>();
 
+  /** What goes on with images, by its id. */
+  get operations(): Operations['all'] {
+    return this._operations.all;
+  }
+
   /** What containers use, by their ids. */
-  readonly figures = new Map<string, Figures>();
+  get figures(): LiveFigures['containers'] {
+    return this._live.containers;
+  }
 
   /** What the cards do, by their UUIDs. */
-  readonly cards = new Map<string, ICardUse>();
+  get cards(): LiveFigures['cards'] {
+    return this._live.cards;
+  }
 
   /** Emitted when anything but a figure has changed. */
   get changed(): ISignal<this, void> {
@@ -100,22 +104,17 @@ export class PanelModel implements IDisposable {
 
   /** Whether a kernel that starts waits for its image. */
   get pullsForStart(): boolean {
-    return [...this.starting.values()].some(each => each.step === 'pull');
+    return pullsForStart(this.starting);
   }
 
   /** The starts of which no container tells: a restart has one, and so has a kernel that is being launched. */
   get unlisted(): IKernelStarting[] {
-    const listed = new Set(
-      this.containers?.flatMap(({ id, kernel }) => (kernel ? [id, kernel.id] : id))
-    );
-    return [...this.starting.values()].filter(
-      ({ container, kernel_id }) => !listed.has(kernel_id) && !(container && listed.has(container))
-    );
+    return unlisted(this.starting, this.containers);
   }
 
   /** Whether a kernel is being launched in a container. */
   launches(container: string): boolean {
-    return [...this.starting.values()].some(each => each.container === container);
+    return launches(this.starting, container);
   }
 
   /** Whether an environment's image is here; null where that is not known. */
@@ -125,8 +124,7 @@ export class PanelModel implements IDisposable {
 
   /** Drop an operation that has failed. */
   forget(operation: string): void {
-    this.operations.delete(operation);
-    this._told.add(operation);
+    this._operations.forget(operation);
     this._changed.emit();
   }
 
@@ -181,8 +179,7 @@ export class PanelModel implements IDisposable {
       this._watchers -= 1;
       if (this._watchers === 0) {
         // Nobody keeps them while nobody looks, and a graph has no gaps.
-        this.figures.clear();
-        this.cards.clear();
+        this._live.clear();
         void this._poll.stop();
       }
     });
@@ -301,32 +298,13 @@ export class PanelModel implements IDisposable {
   }
 
   private async _readImages(): Promise<IEngineImage[]> {
-    const known = new Map(this.operations);
-    this._told.clear();
-    const [images, operations] = await Promise.all([this._api.images(), this._api.operations()]);
-    const answered = new Map(operations.map(each => [each.id, each]));
-    for (const id of new Set([...known.keys(), ...answered.keys()])) {
-      // What has been told meanwhile is newer than the answer.
-      if (!this._told.has(id)) {
-        this._take(id, known.get(id), answered.get(id));
-      }
-    }
-    return images;
-  }
-
-  /** Take what the server says of an operation, beside the images: once it was done before that, its image is there. */
-  private _take(id: string, known: IOperation | undefined, said: IOperation | undefined): void {
-    // What ended before anybody looked is old news.
-    const news = said?.state === 'running' || (known && said?.state !== 'cancelled');
-    if (!said || !news || known?.state === 'done') {
-      this.operations.delete(id);
-      return;
-    }
-    this.operations.set(id, said);
-    if (said.state === 'done') {
-      // Perhaps not among the images of this answer.
+    const { images, again } = await this._operations.read(() =>
+      Promise.all([this._api.images(), this._api.operations()])
+    );
+    if (again) {
       this._wanted.add('images');
     }
+    return images;
   }
 
   private async _tick(): Promise<void> {
@@ -363,29 +341,14 @@ export class PanelModel implements IDisposable {
   /** They are this machine's, whether there is an engine or not. */
   private async _lookAtCards(): Promise<void> {
     const uses = this.machine?.cards.length ? await this._api.cards() : [];
-    this.cards.clear();
-    for (const each of uses) {
-      this.cards.set(each.uuid, each);
-    }
+    this._live.takeCards(uses);
     if (uses.length > 0) {
       this._figuresChanged.emit();
     }
   }
 
   private _note(stats: IStats[]): void {
-    for (const each of stats) {
-      const figures = this.figures.get(each.id) ?? new Figures();
-      figures.add(each);
-      this.figures.set(each.id, figures);
-    }
-    const known = this.containers?.filter(each => each.state !== 'ended').map(each => each.id);
-    const running = new Set(stats.map(each => each.id));
-    for (const id of this.figures.keys()) {
-      if (!running.has(id)) {
-        this.figures.delete(id);
-      }
-    }
-    if (known?.length !== running.size || known.some(id => !running.has(id))) {
+    if (!this._live.takeStats(stats, this.containers)) {
       // Some came or went that no event told of: they were started ahead, or elsewhere. Or the engine did.
       void this.refresh('engine', 'containers', 'images');
     }
@@ -412,16 +375,10 @@ export class PanelModel implements IDisposable {
   }
 
   private _onOperation(operation: IOperation): void {
-    const { id, state } = operation;
-    this._told.add(id);
-    if (state === 'cancelled') {
-      this.operations.delete(id);
-    } else {
-      this.operations.set(id, operation);
-    }
+    this._operations.apply(operation);
     this._operated.emit(operation);
     this._changed.emit();
-    if (state === 'done') {
+    if (operation.state === 'done') {
       this.outdated('images');
     }
   }
@@ -438,8 +395,8 @@ export class PanelModel implements IDisposable {
   private readonly _events: Event.Stream;
   private readonly _poll: Poll;
   private readonly _wanted = new Set<Part>();
-  /** Of which operations there was news while the server was asked for all. */
-  private readonly _told = new Set<string>();
+  private readonly _operations = new Operations();
+  private readonly _live = new LiveFigures();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _operated = new Signal<this, IOperation>(this);
   private readonly _staled = new Signal<this, void>(this);

@@ -1,6 +1,6 @@
 import type { ISignal } from '@lumino/signaling';
 
-import type { IOperation, IOperationLog } from '../restapi';
+import type { IOperation, IOperationLog } from './restapi';
 
 /** Milliseconds after which is asked again though no event came: the connection for events may be lost. */
 const PATIENCE = 5000;

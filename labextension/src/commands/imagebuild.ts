@@ -2,11 +2,11 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import type { ImageDialogs } from '../making/dialog';
+import type { ImageDialogs } from '../imagebuild/dialog';
 import type { IEngineImage, RestAPI } from '../restapi';
 import { attempt } from './asking';
 import { ImageCommandIDs } from './ids';
-import type { PanelModel } from './model';
+import type { PanelModel } from '../model/panelmodel';
 
 export interface IImageCommandOptions {
   commands: CommandRegistry;

@@ -4,8 +4,8 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
-import { Field } from '../add/field';
-import { Dot, Sentence } from '../panel/parts';
+import { Field } from '../components/field';
+import { Dot, Sentence } from '../components/parts';
 import { type IBuildForm, isComplete } from './request';
 
 /** How an image is named. */

@@ -1,0 +1,10 @@
+export type * from './catalog';
+export type * from './containers';
+export type * from './disk';
+export type * from './engine';
+export type * from './environments';
+export type * from './images';
+export type * from './machine';
+export type * from './operations';
+export { RestAPI } from './client';
+export { RequestError } from './requests';
