@@ -74,6 +74,16 @@ class Stage:
         return done.returncode, time.monotonic() - begin, done.stdout or ""
 
 
+def github_files() -> dict[str, list[str]]:
+    """Return the files that GitHub reads, by the schemas that they follow."""
+    patterns = {
+        "github-workflows": "workflows/*.yml",
+        "dependabot": "dependabot.yml",
+        "github-issue-forms": "ISSUE_TEMPLATE/*_*.yml",
+    }
+    return {name: sorted(map(str, (ROOT / ".github").glob(pattern))) for name, pattern in patterns.items()}
+
+
 def linters() -> list[Stage]:
     """Return what looks at the code without running it."""
     # By their names: mypy finds no file in a folder that its settings leave out.
@@ -87,6 +97,10 @@ def linters() -> list[Stage]:
         Stage("mypy of the browser tests", ("mypy", *browser)),
         Stage("codespell", ("codespell",)),
         Stage("imports", ("lint-imports", "--no-cache")),
+        *(
+            Stage(f"GitHub: {schema}", ("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files))
+            for schema, files in github_files().items()
+        ),
     ]
 
 

@@ -233,6 +233,7 @@ def test_wheel_holds_everything_once(built: Built) -> None:
     # What would be lost without a word if a pattern went wrong.
     assert "jupyter_tfcontainer/server/event_schemas/kernel_state.v1.yaml" in package
     assert "jupyter_tfcontainer/kernelspecs/logos/cpu/logo-svg.svg" in package
+    assert "jupyter_tfcontainer/py.typed" in package
     assert not any("test" in path for path in package)
 
 
