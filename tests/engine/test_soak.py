@@ -14,7 +14,7 @@ def test_nothing_grows() -> None:
     # What a server counts grows with the first kernel that leaves something. Its memory would need hundreds of them.
     found = asyncio.run(soak(CYCLES, warm_up=WARM_UP, memory=False))
     assert len(found) == CYCLES
-    assert found[0].ours.objects["jupyter_tfcontainer.manager.ContainerManager"] == 1
+    assert found[0].ours.objects["jupyter_tfcontainer.manager.manager.ContainerManager"] == 1
     assert growth(found) == {}, found
 
 
