@@ -88,15 +88,10 @@ def create_arguments(
         how many processes and threads it may have; None for the engine's own limit
     """
     user = kernel_user(environment, person, facts)
+    options = _supervisor_options(environment, workspace_, facts, person, folders, orphan_timeout)
     return {
         "Image": image["Id"],
-        # The image's ENTRYPOINT stays: NVIDIA's and conda's set up libraries there.
-        "Cmd": [
-            "sh",
-            str(workspace.PROGRAMS / "start.sh"),
-            json.dumps(_supervisor_options(environment, workspace_, facts, person, folders, orphan_timeout)),
-            *_interpreters(environment.python, python),
-        ],
+        "Cmd": _command(options, _interpreters(environment.python, python)),
         "User": f"{user.uid}:{user.gid}",
         "WorkingDir": str(workspace.NOTEBOOKS),
         "Env": [f"{name}={value}" for name, value in _variables(environment, image, user).items()],
@@ -104,16 +99,20 @@ def create_arguments(
         "Labels": _labels(environment, workspace_, person, folders),
         "HostConfig": {
             "Mounts": _mounts(environment, workspace_, folders),
-            "NetworkMode": "none" if environment.network == "none" else "default",
-            # SELinux would deny the mounts; the alternative is to relabel the person's files.
-            "SecurityOpt": ["no-new-privileges", "label=disable"],
             "GroupAdd": [str(group) for group in _groups(user, () if facts.rootless else device_groups)],
             **_limits(environment, pids_limit),
-            "Devices": [_device(one) for one in environment.devices],
-            **gpu.host_config(environment.gpus, gpu_route),
+            **_access(environment, gpu_route),
             **_log_config(facts),
         },
     }
+
+
+def _command(options: dict[str, Any], interpreters: list[str]) -> list[str]:
+    """Return the program that looks for an interpreter and starts the supervisor in it.
+
+    The image's ENTRYPOINT stays: NVIDIA's and conda's set up libraries there.
+    """
+    return ["sh", str(workspace.PROGRAMS / "start.sh"), json.dumps(options), *interpreters]
 
 
 def _supervisor_options(
@@ -124,7 +123,7 @@ def _supervisor_options(
     folders: Folders,
     orphan_timeout: float,
 ) -> dict[str, Any]:
-    """Return what the supervisor is told: its command's only argument."""
+    """Return what the supervisor is told."""
     return {
         "control": str(folders.run_inside / "control.sock"),
         "orphan_timeout": orphan_timeout,
@@ -152,6 +151,17 @@ def _labels(environment: Environment, workspace_: Workspace, person: Person, fol
         labels.OWNER: str(person.uid),
         labels.FOLDER: str(folders.state),
         labels.HOME: str(folders.home),
+    }
+
+
+def _access(environment: Environment, gpu_route: gpu.Route) -> dict[str, Any]:
+    """Return the part of ``HostConfig`` that says what the container may reach: network, devices, GPUs, privileges."""
+    return {
+        "NetworkMode": "none" if environment.network == "none" else "default",
+        # SELinux would deny the mounts; the alternative is to relabel the person's files.
+        "SecurityOpt": ["no-new-privileges", "label=disable"],
+        "Devices": [_device(one) for one in environment.devices],
+        **gpu.host_config(environment.gpus, gpu_route),
     }
 
 
