@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 from ..compatibility import catalog, hardware, judge
-from ..compatibility.catalog import Device, Image
+from ..compatibility.records import Device, Image
 from ..environments import lookup, preflight, store
 from ..environments.environment import PROVISIONER, Environment
 from ..environments.fields import READERS

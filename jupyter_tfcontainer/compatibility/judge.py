@@ -10,7 +10,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from . import rules
-from .catalog import Catalog, Device, Image, Release, numbers
+from .catalog import Catalog
+from .records import Device, Image, Release, numbers
 from .verdict import SEVERITY, WORDS, Card, CardVerdict, Machine, Reason, Verdict, gravest
 
 __all__ = [

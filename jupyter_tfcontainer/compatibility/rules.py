@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .catalog import CUDA, Capability, Catalog, Image, capability, numbers, written
+from .catalog import Catalog
+from .records import CUDA, Capability, Image, capability, numbers, written
 from .verdict import Card, Machine, Reason
 
 # From this CUDA on, a driver of the same major version is enough for machine code (NVIDIA, "Minor Version

@@ -8,14 +8,15 @@ from .info import EngineFacts
 __all__ = ["Address", "Engine", "EngineFacts", "candidates", "connect", "sockets"]
 
 if TYPE_CHECKING:
-    from .client import Engine, connect
+    from .client import Engine
+    from .selection import connect
 else:
 
     def __getattr__(name):  # noqa: ANN001, ANN202 - module attributes on demand, PEP 562
         # Docker's client takes a while to import, and what only describes containers needs none.
         if name in ("Engine", "connect"):
-            from . import client
+            from . import client, selection
 
-            globals()[name] = getattr(client, name)
+            globals().update(Engine=client.Engine, connect=selection.connect)
             return globals()[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -65,7 +65,7 @@ class Environment:
     compatibility
         whether what is known not to run here is refused (``check``), or tried all the same (``ignore``)
     secrets
-        names of variables whose values are kept apart (``store.py``)
+        names of variables whose values are kept apart (``secrets.py``)
     env
         variables of the kernel, from the kernelspec's own ``env``
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..compatibility import catalog
-from ..compatibility.catalog import Device, Image
+from ..compatibility.records import Device, Image
 from ..errors import EnvironmentNotFound
 
 

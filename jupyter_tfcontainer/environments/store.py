@@ -1,22 +1,16 @@
 """Environments as data: made, changed, copied, removed, taken along.
 
 An environment is a kernelspec's folder; what a person makes lies in the person's own Jupyter data folder. What others
-shipped is not the person's to remove: it can be hidden from launchers, which is written down in one file.
-
-Values of secret variables are in a file for each environment, readable by this user only, and not in the kernelspec's
-folder: the server hands out what lies there.
+shipped is not the person's to remove: it is hidden (``visibility.py``).
 """
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +19,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from jupyter_core.paths import jupyter_data_dir
 
 from ..errors import EnvironmentExists, EnvironmentInvalid, EnvironmentReadOnly
-from ..paths import data_folder
-from . import lookup
+from . import lookup, private_files, secrets, visibility
 from .environment import PROVISIONER, Environment, is_environment
 
 FORMAT = "jupyter_tfcontainer environment"
@@ -126,7 +119,7 @@ def check(name: str, change: Change, specs: KernelSpecManager, *, new: bool) -> 
     if new:
         _check_name(name, specs)
         return _checked(name, _changed(_plain(name), change, _merged({}, change.secrets)))
-    return _checked(name, _changed(_read(_own(name, specs)), change, _merged(_secrets(name), change.secrets)))
+    return _checked(name, _changed(_read(_own(name, specs)), change, _merged(secrets.read(name), change.secrets)))
 
 
 def copy(
@@ -143,7 +136,7 @@ def copy(
     _check_name(new, specs)
     folder = _folder(name, specs)
     change = Change(display_name=display_name or f"{original.display_name} (copy)")
-    return _make(new, _read(folder), change, _secrets(name), folder, review)
+    return _make(new, _read(folder), change, secrets.read(name), folder, review)
 
 
 def change(name: str, change: Change, specs: KernelSpecManager) -> Environment:
@@ -155,15 +148,15 @@ def change(name: str, change: Change, specs: KernelSpecManager) -> Environment:
         with what to do; it stays what it was
     """
     folder = _own(name, specs)
-    secrets = _merged(_secrets(name), change.secrets)
-    spec = _changed(_read(folder), change, secrets)
+    values = _merged(secrets.read(name), change.secrets)
+    spec = _changed(_read(folder), change, values)
     environment = _checked(name, spec)
-    before = _secrets(name)
-    _write_secrets(name, secrets)
+    before = secrets.read(name)
+    secrets.write(name, values)
     try:
-        _write(folder / "kernel.json", json.dumps(spec, indent=2))
+        private_files.write(folder / "kernel.json", json.dumps(spec, indent=2))
     except OSError:
-        _write_secrets(name, before)
+        secrets.write(name, before)
         raise
     return environment
 
@@ -185,13 +178,13 @@ def delete(name: str, specs: KernelSpecManager) -> bool:
     """
     folder = _folder(name, specs)
     if not _is_own(folder):
-        hide(name, specs)
+        visibility.hide(name, specs)
         return False
-    with _scratch() as scratch:
+    with private_files.scratch() as scratch:
         # Away at once, and whole: nobody sees half of it.
         folder.rename(scratch / name)
-        _write_secrets(name, {})
-        _set_hidden(name, hide=False)
+        secrets.write(name, {})
+        visibility.set_hidden(name, hide=False)
     return True
 
 
@@ -317,86 +310,7 @@ def models(specs: KernelSpecManager) -> list[Model]:
 
 def standing(name: str, specs: KernelSpecManager) -> Model:
     """Whether an environment is the person's own, and whether launchers leave it out."""
-    return {"own": _is_own(_folder(name, specs)), "hidden": name in hidden()}
-
-
-# Hiding.
-
-
-def hidden() -> set[str]:
-    """The names of the kernelspecs that launchers leave out."""
-    try:
-        return set(json.loads(_hidden_file().read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):  # ValueError: somebody wrote into it, and no list may fail for that
-        return set()
-
-
-def hide(name: str, specs: KernelSpecManager) -> None:
-    """Have launchers leave an environment out. It can still be run by its name."""
-    _folder(name, specs)
-    _set_hidden(name, hide=True)
-
-
-def show(name: str, specs: KernelSpecManager) -> None:
-    """Have launchers show an environment again."""
-    _folder(name, specs)
-    _set_hidden(name, hide=False)
-
-
-def _set_hidden(name: str, *, hide: bool) -> None:
-    before = hidden()
-    after = before | {name} if hide else before - {name}
-    if after != before:
-        _write(_hidden_file(), json.dumps(sorted(after)))
-
-
-def filter_hidden(specs: KernelSpecManager) -> None:
-    """Have a server's kernelspec manager, of whatever class, leave out of its list what is hidden."""
-    every = specs.get_all_specs
-    if inspect.iscoroutinefunction(every):
-        return  # it asks a gateway, which has no environments of ours
-
-    def shown() -> dict[str, Any]:
-        out = hidden()
-        return {name: spec for name, spec in every().items() if name not in out}
-
-    specs.get_all_specs = shown  # type: ignore[method-assign]
-
-
-# Secrets.
-
-
-def secret_values(environment: Environment) -> dict[str, str]:
-    """The values of an environment's secret variables.
-
-    Raises
-    ------
-    EnvironmentInvalid
-        naming the one that has none
-    """
-    if not environment.secrets:
-        return {}
-    values = _secrets(environment.name)
-    if missing := [name for name in environment.secrets if name not in values]:
-        raise EnvironmentInvalid(
-            f"The environment {environment.name} says secrets: {missing[0]}, and its value is not on this machine. Set "
-            f"it: an export takes only the names along."
-        )
-    return {name: values[name] for name in environment.secrets}
-
-
-def _secrets(name: str) -> dict[str, str]:
-    try:
-        return dict(json.loads(_secrets_file(name).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-
-
-def _write_secrets(name: str, values: Mapping[str, str]) -> None:
-    if values:
-        _write(_secrets_file(name), json.dumps(values))
-    else:
-        _secrets_file(name).unlink(missing_ok=True)
+    return {"own": _is_own(_folder(name, specs)), "hidden": name in visibility.hidden()}
 
 
 # Files.
@@ -404,14 +318,6 @@ def _write_secrets(name: str, values: Mapping[str, str]) -> None:
 
 def _own_folder() -> Path:
     return Path(jupyter_data_dir()) / "kernels"
-
-
-def _hidden_file() -> Path:
-    return data_folder() / "hidden.json"
-
-
-def _secrets_file(name: str) -> Path:
-    return data_folder() / "secrets" / f"{name}.json"
 
 
 def _folder(name: str, specs: KernelSpecManager) -> Path:
@@ -454,13 +360,13 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in {**values, **changes}.items() if value is not None}
 
 
-def _changed(spec: Model, change: Change, secrets: Mapping[str, str]) -> Model:
+def _changed(spec: Model, change: Change, values: Mapping[str, str]) -> Model:
     """A kernelspec with changes; what is in it that is not ours stays."""
     config = _merged(_config(spec), change.config)
     declared = config.get("secrets", [])
     if isinstance(declared, list):  # else it is for the reader to refuse
         gone = {name for name, value in change.secrets.items() if value is None}
-        names = [name for name in dict.fromkeys([*declared, *secrets]) if name not in gone]
+        names = [name for name in dict.fromkeys([*declared, *values]) if name not in gone]
         config = _merged(config, {"secrets": names or None})
     provisioner = {**spec["metadata"]["kernel_provisioner"], "config": config}
     return {
@@ -476,18 +382,18 @@ def _checked(name: str, spec: Model) -> Environment:
 
 
 def _make(
-    name: str, spec: Model, change: Change, secrets: Mapping[str, str], source: Path | None, review: Review
+    name: str, spec: Model, change: Change, before: Mapping[str, str], source: Path | None, review: Review
 ) -> Environment:
     """Write a new kernelspec's folder, whole or not at all."""
-    values = _merged(secrets, change.secrets)
+    values = _merged(before, change.secrets)
     spec = _changed(spec, change, values)
     environment = _checked(name, spec)
     review(environment)
     logos = source or LOGOS / ("cpu" if environment.gpus == "none" else "gpu")
-    with _scratch() as scratch:
+    with private_files.scratch() as scratch:
         folder = scratch / name
         shutil.copytree(logos, folder)
-        _write(folder / "kernel.json", json.dumps(spec, indent=2))
+        private_files.write(folder / "kernel.json", json.dumps(spec, indent=2))
         _own_folder().mkdir(parents=True, exist_ok=True)
         try:
             folder.rename(_own_folder() / name)
@@ -496,30 +402,9 @@ def _make(
                 raise EnvironmentExists(f"There is a kernelspec named {name} already. Pick another name.") from error
             raise
     try:
-        _write_secrets(name, values)
-        _set_hidden(name, hide=False)
+        secrets.write(name, values)
+        visibility.set_hidden(name, hide=False)
     except OSError:
         shutil.rmtree(_own_folder() / name)
         raise
     return environment
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder beside the kernelspecs, on the same disk, in which Jupyter looks for none."""
-    data_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="kernelspec-", dir=data_folder()) as folder:
-        yield Path(folder)
-
-
-def _write(path: Path, content: str) -> None:
-    """Write a file that this user only may read, so that a reader sees the old or the new and never a half."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-        Path(new).replace(path)
-    except BaseException:
-        Path(new).unlink()
-        raise

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..engine.images import Cuttable
+from ..engine.cancellable import Cuttable
 
 # pip's settings that mean the same in a container: those that name files of this machine do not.
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "retries", "timeout", "default-timeout")

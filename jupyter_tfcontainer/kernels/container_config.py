@@ -87,11 +87,44 @@ def create_arguments(
     pids_limit
         how many processes and threads it may have; None for the engine's own limit
     """
-    # Imported here, because it is looked up at first use.
-    from .. import __version__
-
     user = kernel_user(environment, person, facts)
-    supervisor = {
+    options = _supervisor_options(environment, workspace_, facts, person, folders, orphan_timeout)
+    return {
+        "Image": image["Id"],
+        "Cmd": _command(options, _interpreters(environment.python, python)),
+        "User": f"{user.uid}:{user.gid}",
+        "WorkingDir": str(workspace.NOTEBOOKS),
+        "Env": [f"{name}={value}" for name, value in _variables(environment, image, user).items()],
+        "ExposedPorts": {f"{port}/tcp": {} for port in environment.ports},
+        "Labels": _labels(environment, workspace_, person, folders),
+        "HostConfig": {
+            "Mounts": _mounts(environment, workspace_, folders),
+            "GroupAdd": [str(group) for group in _groups(user, () if facts.rootless else device_groups)],
+            **_limits(environment, pids_limit),
+            **_access(environment, gpu_route),
+            **_log_config(facts),
+        },
+    }
+
+
+def _command(options: dict[str, Any], interpreters: list[str]) -> list[str]:
+    """Return the program that looks for an interpreter and starts the supervisor in it.
+
+    The image's ENTRYPOINT stays: NVIDIA's and conda's set up libraries there.
+    """
+    return ["sh", str(workspace.PROGRAMS / "start.sh"), json.dumps(options), *interpreters]
+
+
+def _supervisor_options(
+    environment: Environment,
+    workspace_: Workspace,
+    facts: EngineFacts,
+    person: Person,
+    folders: Folders,
+    orphan_timeout: float,
+) -> dict[str, Any]:
+    """Return what the supervisor is told."""
+    return {
         "control": str(folders.run_inside / "control.sock"),
         "orphan_timeout": orphan_timeout,
         "empty_timeout": min(orphan_timeout, EMPTY_TIMEOUT),
@@ -104,56 +137,55 @@ def create_arguments(
         "shared": is_another(environment, person, facts),
         "keep_nofile": "nofile" in environment.ulimits,
     }
-    host = {
-        "Mounts": [
-            *workspace_.mounts,
-            *_own_mounts(environment, workspace_),
-            bind(folders.home, workspace.HOME),
-            bind(folders.run, folders.run_inside),
-            bind(folders.programs, workspace.PROGRAMS, read_only=True),
-        ],
+
+
+def _labels(environment: Environment, workspace_: Workspace, person: Person, folders: Folders) -> dict[str, str]:
+    """Return the labels by which later processes recognize the container."""
+    # Imported here, because it is looked up at first use.
+    from .. import __version__
+
+    return {
+        labels.VERSION: __version__,
+        labels.ENVIRONMENT: environment.name,
+        labels.WORKSPACE: str(workspace_.root),
+        labels.OWNER: str(person.uid),
+        labels.FOLDER: str(folders.state),
+        labels.HOME: str(folders.home),
+    }
+
+
+def _access(environment: Environment, gpu_route: gpu.Route) -> dict[str, Any]:
+    """Return the part of ``HostConfig`` that says what the container may reach: network, devices, GPUs, privileges."""
+    return {
         "NetworkMode": "none" if environment.network == "none" else "default",
-        "ShmSize": environment.shm_size,
         # SELinux would deny the mounts; the alternative is to relabel the person's files.
         "SecurityOpt": ["no-new-privileges", "label=disable"],
-        "GroupAdd": [str(group) for group in _groups(user, () if facts.rootless else device_groups)],
+        "Devices": [_device(one) for one in environment.devices],
+        **gpu.host_config(environment.gpus, gpu_route),
+    }
+
+
+def _limits(environment: Environment, pids_limit: int | None) -> dict[str, Any]:
+    """Return the part of ``HostConfig`` that bounds what the container uses."""
+    return {
+        "ShmSize": environment.shm_size,
         "Memory": environment.memory or 0,
         # No swap on top: the limit is the limit.
         "MemorySwap": environment.memory or 0,
         "NanoCpus": nano_cpus(environment),
         "PidsLimit": pids_limit or 0,
         "Ulimits": [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in environment.ulimits.items()],
-        "Devices": [_device(one) for one in environment.devices],
-        **gpu.host_config(environment.gpus, gpu_route),
     }
+
+
+def _log_config(facts: EngineFacts) -> dict[str, Any]:
+    """Return the part of ``HostConfig`` that bounds the log, where the engine's driver can."""
     if facts.log_driver == "json-file":
-        host["LogConfig"] = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}}
-    elif facts.kind == "podman":
+        return {"LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}}}
+    if facts.kind == "podman":
         # It does not say here which driver it has; the journal, which it may be, has bounds of its own.
-        host["LogConfig"] = {"Config": {"max-size": str(PODMAN_LOG_SIZE)}}
-    return {
-        "Image": image["Id"],
-        # The image's ENTRYPOINT stays: NVIDIA's and conda's set up libraries there.
-        "Cmd": [
-            "sh",
-            str(workspace.PROGRAMS / "start.sh"),
-            json.dumps(supervisor),
-            *_interpreters(environment.python, python),
-        ],
-        "User": f"{user.uid}:{user.gid}",
-        "WorkingDir": str(workspace.NOTEBOOKS),
-        "Env": [f"{name}={value}" for name, value in _variables(environment, image, user).items()],
-        "ExposedPorts": {f"{port}/tcp": {} for port in environment.ports},
-        "Labels": {
-            labels.VERSION: __version__,
-            labels.ENVIRONMENT: environment.name,
-            labels.WORKSPACE: str(workspace_.root),
-            labels.OWNER: str(person.uid),
-            labels.FOLDER: str(folders.state),
-            labels.HOME: str(folders.home),
-        },
-        "HostConfig": host,
-    }
+        return {"LogConfig": {"Config": {"max-size": str(PODMAN_LOG_SIZE)}}}
+    return {}
 
 
 def kernel_user(environment: Environment, person: Person, facts: EngineFacts) -> Person:
@@ -210,6 +242,17 @@ def blame(environment: Environment) -> str:
     """What of an environment may be to blame, for an error that says nothing of it."""
     words = [f"{name}: {value!r}" for name, value in environment.asked.items() if name not in BLAMELESS]
     return f"The environment {environment.name} says {', '.join(words)}. " if words else ""
+
+
+def _mounts(environment: Environment, workspace_: Workspace, folders: Folders) -> list[Mount]:
+    """Return all mounts: the workspace, the environment's own, and the folders of the extension."""
+    return [
+        *workspace_.mounts,
+        *_own_mounts(environment, workspace_),
+        bind(folders.home, workspace.HOME),
+        bind(folders.run, folders.run_inside),
+        bind(folders.programs, workspace.PROGRAMS, read_only=True),
+    ]
 
 
 def _own_mounts(environment: Environment, workspace_: Workspace) -> list[Mount]:

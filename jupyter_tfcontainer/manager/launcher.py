@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import workspace
-from ..environments import store
+from ..environments import secrets
 from ..environments.environment import Environment
 from ..errors import ContainerError, TFContainerError
 from ..kernels import exit_report, host_folders, host_resources
@@ -205,7 +205,7 @@ class Launcher:
                 workspace_ = self._admission.workspace(root)
                 environment = self._admission.admit(environment, workspace_)
                 # Not in the container's own variables, which whoever may talk to the engine can read.
-                env = {**env, **store.secret_values(environment)}
+                env = {**env, **secrets.values_for(environment)}
                 container = self._container(environment, workspace_, previous, tell, fresh=fresh)
                 tell.step("launch", container.id)
                 try:

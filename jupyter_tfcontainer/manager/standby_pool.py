@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..compatibility import catalog
-from ..environments import store
+from ..environments import secrets
 from ..environments.environment import Environment
 from ..errors import MountMissing, TFContainerError
 from ..kernels.container import RunningContainer
@@ -113,8 +113,8 @@ class Standbys:
             container = self._launcher.start(
                 environment, root, listener=listener, temporary_home=temporary_home, may_make_room=False
             )
-            if secrets := store.secret_values(container.environment):
-                container.control().request("expect", env=secrets)
+            if values := secrets.values_for(container.environment):
+                container.control().request("expect", env=values)
             container.expire(self._settings.standby_timeout, lambda: self.end(container))
             container.stand_by()
         return container

@@ -11,7 +11,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.utils import url_path_join
 
-from ..environments import store
+from ..environments import visibility
 from ..manager import ContainerManager
 from ..provisioner import TFContainerProvisioner
 from .handlers import default_handlers
@@ -41,7 +41,7 @@ class TFContainerApp(ExtensionApp):
         # Else somebody has set one of their own.
         if self.settings["kernel_websocket_connection_class"] is ZMQChannelsWebsocketConnection:
             self.settings["kernel_websocket_connection_class"] = Connection
-        store.filter_hidden(self._server.kernel_spec_manager)
+        visibility.filter_hidden(self._server.kernel_spec_manager)
         manager.threads.soon(manager.want_standbys, self._server.kernel_spec_manager, Path(self._server.root_dir))
         for schema in sorted(SCHEMAS.glob("*.yaml")):
             self._server.event_logger.register_event_schema(schema)

@@ -22,7 +22,7 @@ from faults.engine import SmallEngine, small_engine
 from faults.runs import run
 from faults.scene import Fault
 from faults.strikes import FAULTS
-from jupyter_tfcontainer.engine import client
+from jupyter_tfcontainer.engine import connection
 from jupyter_tfcontainer.environments.environment import Environment
 from jupyter_tfcontainer.errors import EngineSilent
 from jupyter_tfcontainer.kernels import starter
@@ -84,7 +84,7 @@ def hanging(engine: SmallEngine) -> Iterator[str]:
 def manager(engine: SmallEngine, home: Home, monkeypatch: pytest.MonkeyPatch) -> ContainerManager:
     """A manager on that engine, without much patience."""
     monkeypatch.setenv("DOCKER_HOST", engine.url)
-    monkeypatch.setattr(client, "TIMEOUT", PATIENCE)
+    monkeypatch.setattr(connection, "TIMEOUT", PATIENCE)
     return ContainerManager.instance()
 
 

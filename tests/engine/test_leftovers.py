@@ -16,7 +16,7 @@ from engines import private_engine
 from homes import MODERN, Home, engine_client
 from kernels import kernel, until, value
 
-from jupyter_tfcontainer.engine import client, images, labels
+from jupyter_tfcontainer.engine import client, gpu_trials, images, labels
 from jupyter_tfcontainer.environments.environment import Environment
 from jupyter_tfcontainer.kernels import host_folders
 from jupyter_tfcontainer.manager import ContainerManager
@@ -145,7 +145,7 @@ def trial(home: Home) -> Iterator[tuple[str, str]]:
     with closing(engine_client()) as engine:
         marks = {labels.TRIAL: str(os.getuid())}
         changes = [f"LABEL {labels.TRIAL}={os.getuid()}"]
-        answer = json.loads(engine.import_image_from_data(client.EMPTY_TAR, changes=changes))
+        answer = json.loads(engine.import_image_from_data(gpu_trials.EMPTY_TAR, changes=changes))
         container = engine.create_container(MODERN, "true", labels=marks)["Id"]
         yield container, answer["status"]
         engine.remove_container(container)

@@ -10,7 +10,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from ...compatibility import catalog, hardware, judge
-from ...compatibility.catalog import Device
+from ...compatibility.records import Device
 from .base import BASE, TFContainerAPIHandler
 
 DEVICES: tuple[Device, ...] = ("cpu", "gpu")

@@ -14,7 +14,7 @@ from tornado import web
 
 from ...compatibility import catalog, hardware
 from ...engine import Engine
-from ...environments import lookup, preflight, store
+from ...environments import lookup, preflight, store, visibility
 from ...environments.environment import Environment
 from ...environments.from_catalog import offer
 from ...environments.store import Change
@@ -119,7 +119,7 @@ class EnvironmentHandler(_Handler):
             await call(store.change, name, change, specs)
             await call(self.manager.standbys.forget, name)
         if hidden is not None:
-            await call(store.hide if hidden else store.show, name, specs)
+            await call(visibility.hide if hidden else visibility.show, name, specs)
         model = await call(_model, name, specs)
         self.tell(name, "changed")
         self.finish(model)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from jupyter_tfcontainer.compatibility.catalog import Catalog, Image, load, numbers, read
+from jupyter_tfcontainer.compatibility.catalog import Catalog, load
+from jupyter_tfcontainer.compatibility.catalog_file import read
+from jupyter_tfcontainer.compatibility.records import Image, numbers
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SIZE = 60_000

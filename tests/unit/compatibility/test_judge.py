@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_tfcontainer.compatibility.catalog import Catalog, load, read
+from jupyter_tfcontainer.compatibility.catalog import Catalog, load
+from jupyter_tfcontainer.compatibility.catalog_file import read
 from jupyter_tfcontainer.compatibility.judge import SEVERITY, Card, Machine, Verdict, choose, judge, judge_release
 
 # Names as NVML gives them.

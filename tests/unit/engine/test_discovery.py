@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from people import as_person
 
-from jupyter_tfcontainer.engine import Address, candidates, client, connect, sockets
+from jupyter_tfcontainer.engine import Address, candidates, connect, connection, sockets
 from jupyter_tfcontainer.engine.discovery import PODMAN
 from jupyter_tfcontainer.errors import EngineError, EngineFailed, EngineNotFound, EnginePermissionDenied
 
@@ -243,7 +243,7 @@ def test_hangs_up(folder: Path) -> None:
 
 
 def test_never_answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TIMEOUT", 0.1)
+    monkeypatch.setattr(connection, "TIMEOUT", 0.1)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "mute.sock"))
         listener.listen()

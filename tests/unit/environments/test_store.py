@@ -13,7 +13,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from servers import OURS, Answer, Server
 
 import jupyter_tfcontainer
-from jupyter_tfcontainer.environments import lookup, store
+from jupyter_tfcontainer.environments import lookup, private_files, secrets, store
 from jupyter_tfcontainer.environments.store import Change
 from jupyter_tfcontainer.errors import EnvironmentExists, EnvironmentInvalid
 from jupyter_tfcontainer.server.schemas import ENVIRONMENTS
@@ -333,13 +333,13 @@ async def test_values_of_secrets_are_told_to_nobody(server: Server, caplog: pyte
     assert SECRET not in caplog.text
     assert [models[1]["secrets"], models[2]["secrets"]] == [["KEY", "NEW"]] * 2
     kept = {path for path in server.home.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()}
-    secrets = server.home.data / "tfcontainer" / "secrets"
+    folder = server.home.data / "tfcontainer" / "secrets"
     # Not in the kernelspec's folder, whose files the server hands out.
-    assert kept == {secrets / "mine.json", secrets / "copy.json"}
+    assert kept == {folder / "mine.json", folder / "copy.json"}
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
-    assert secrets.stat().st_mode & 0o777 == 0o700
+    assert folder.stat().st_mode & 0o777 == 0o700
     found = lookup.find("copy", kernelspecs(server))
-    assert store.secret_values(found) == {"KEY": SECRET, "NEW": SECRET}
+    assert secrets.values_for(found) == {"KEY": SECRET, "NEW": SECRET}
 
 
 async def test_taken_along(server: Server) -> None:
@@ -362,7 +362,7 @@ async def test_taken_along(server: Server) -> None:
     assert (answer.status, answer.location) == (201, server.url(f"{ALL}/theirs"))
     assert answer.model == {**made, "name": "theirs"}
     with pytest.raises(EnvironmentInvalid, match="says secrets: KEY, and its value is not on this machine"):
-        store.secret_values(lookup.find("theirs", kernelspecs(server)))
+        secrets.values_for(lookup.find("theirs", kernelspecs(server)))
     pinned = await server.ask("POST", ALL, {"document": document, "name": "pinned", "pin": True})
     refused(pinned, 422, "cannot be pinned", "EnvironmentInvalid")
     pinned = await server.ask("POST", ALL, {"document": {**document, "digest": DIGEST}, "name": "pinned", "pin": True})
@@ -409,19 +409,19 @@ def test_who_comes_second_overwrites_nothing(
     home: Home, specs: KernelSpecManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two processes may find a name free at the same time."""
-    write = store._write
+    write = private_files.write
 
     def meanwhile(path: Path, content: str) -> None:
         write(path, content)
         if path.name == "kernel.json":
-            monkeypatch.setattr(store, "_write", write)
+            monkeypatch.setattr(private_files, "write", write)
             store.create("mine", Change(config={"image": "theirs:1"}, secrets={"KEY": "theirs"}), specs)
 
-    monkeypatch.setattr(store, "_write", meanwhile)
+    monkeypatch.setattr(private_files, "write", meanwhile)
     with pytest.raises(EnvironmentExists, match="named mine"):
         store.create("mine", Change(config={"image": IMAGE}, secrets={"KEY": SECRET}), specs)
     found = lookup.find("mine", specs)
-    assert (found.image, store.secret_values(found)) == ("theirs:1", {"KEY": "theirs"})
+    assert (found.image, secrets.values_for(found)) == ("theirs:1", {"KEY": "theirs"})
     assert [path.name for path in (home.data / "tfcontainer").iterdir()] == ["secrets"]
 
 
@@ -431,14 +431,14 @@ def test_what_cannot_be_written_leaves_nothing(
 ) -> None:
     store.create("mine", Change(config={"image": IMAGE}, secrets={"KEY": SECRET}), specs)
     before = files(home.data)
-    write = store._write
+    write = private_files.write
 
     def full(path: Path, content: str) -> None:
         if path.name == file:
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(store, "_write", full)
+    monkeypatch.setattr(private_files, "write", full)
     with pytest.raises(OSError, match="No space"):
         store.create("new", Change(config={"image": IMAGE}, secrets={"KEY": SECRET}), specs)
     if file == "kernel.json":
