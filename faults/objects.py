@@ -11,11 +11,15 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
+from jupyter_tfcontainer.kernels.page_cursor import Seen
+from jupyter_tfcontainer.provisioner import TFContainerProvisioner
+from jupyter_tfcontainer.server.websocket import Connection
+
 PATH = "faults/objects"
 # How the names of the extension's own modules begin.
 PACKAGE = "jupyter_tfcontainer."
 # Jupyter's timers, of a websocket and of the wait for a kernel's answer, hold these for up to a minute after the end.
-HELD = {"connection.Connection", "provisioner.TFContainerProvisioner", "seen.Seen"}
+HELD = (Connection, TFContainerProvisioner, Seen)
 
 
 class ObjectsHandler(APIHandler):
@@ -29,10 +33,10 @@ class ObjectsHandler(APIHandler):
         kinds = (type(one) for one in gc.get_objects())
         # Of a few types of the interpreter, the module is no string.
         counts = Counter(
-            f"{one.__module__}.{one.__qualname__}" for one in kinds if str(one.__module__).startswith(PACKAGE)
+            f"{one.__module__}.{one.__qualname__}"
+            for one in kinds
+            if str(one.__module__).startswith(PACKAGE) and one not in HELD
         )
-        for name in HELD:
-            del counts[PACKAGE + name]
         self.finish(json.dumps(counts))
 
 

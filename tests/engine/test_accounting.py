@@ -22,5 +22,5 @@ def test_processor_time_is_that_of_processes() -> None:
     # The accounts of these processes alone: those of the whole run are kept at the same time.
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", PROGRAM]
     told = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
-    # The kernel counts in ticks of its clock.
-    assert 0.2 <= float(told) < 3
+    # The kernel looks who runs at each tick of its clock, which on a busy machine may miss some.
+    assert 0.05 <= float(told) < 3

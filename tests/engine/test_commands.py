@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -72,6 +73,8 @@ def home() -> Iterator[Home]:
 
 def surroundings() -> dict[str, Any]:
     """What a command in this process could leave changed."""
+    # Tests before this one may have left what closes its files only now.
+    gc.collect()
     return {
         "manager": ContainerManager.instance(),
         "streams": (sys.stdin, sys.stdout, sys.stderr),

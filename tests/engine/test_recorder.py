@@ -10,10 +10,13 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+import requests
 from homes import LEGACY, MODERN, temporary_home
-from servers import ANSWER_TIMEOUT, Page, Server
+from kernels import until
+from servers import ANSWER_TIMEOUT, OURS, Page, Server
 from test_takeover import TOKEN, Process
 from test_takeover import server as another_server
 from tornado.httpclient import HTTPRequest
@@ -130,11 +133,20 @@ def taking_over(log: list[str]) -> float:
     return (ended - begun).total_seconds()
 
 
+def is_recorded(process: Process, container: str) -> bool:
+    """Whether what a kernel says is kept from now on: the reply to a cell that began before is not known afterwards."""
+    try:
+        process.get(f"{OURS}/containers/{container}/output")
+    except requests.HTTPError:
+        return False
+    return True
+
+
 async def start(process: Process, names: list[str]) -> tuple[dict[str, dict[str, Any]], dict[str, PageLeftOpen]]:
     """Start a kernel for each, with its name in a variable; answers the sessions and the pages."""
     places = asyncio.Semaphore(4)
 
-    async def one(name: str) -> tuple[dict[str, Any], PageLeftOpen]:
+    async def page_of(name: str) -> tuple[dict[str, Any], PageLeftOpen]:
         async with places:
             environment = "old" if name.endswith("old") else "new"
             session = await asyncio.to_thread(process.session, f"{name}.ipynb", environment)
@@ -143,7 +155,12 @@ async def start(process: Process, names: list[str]) -> tuple[dict[str, dict[str,
         assert await page.value(f"kept = {name!r}\nprint(kept)") == [name]
         return session, page
 
-    started = await asyncio.gather(*map(one, names))
+    started = await asyncio.gather(*map(page_of, names))
+    models = await asyncio.to_thread(process.get, f"{OURS}/containers")
+    containers = [one["id"] for one in models if one["kernel"] and one["workspace"] == str(process.home.workspace)]
+    assert len(containers) == len(names)
+    for one in containers:
+        assert await asyncio.to_thread(until, partial(is_recorded, process, one), LOADED)
     return (
         {name: session for name, (session, _) in zip(names, started, strict=True)},
         {name: page for name, (_, page) in zip(names, started, strict=True)},

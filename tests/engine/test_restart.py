@@ -159,9 +159,15 @@ def test_restarts_leak_nothing(home: Home) -> None:
                 manager.restart_kernel(now=True)
             client.wait_for_ready(timeout=TIMEOUT)
             value(client, "1")
-            # The next spare is there once more.
-            assert until(lambda: resources(home)["processes"] == 3, TIMEOUT)
-            return resources(home)
+            found: dict[str, Any] = {}
+
+            def settled() -> bool:
+                """Whether the next spare is there once more, and nothing that comes and goes beside it."""
+                found.update(resources(home))
+                return bool(found["processes"] == 3)
+
+            assert until(settled, TIMEOUT)
+            return found
 
         before = restart(5)  # pools of threads fill up to their sizes
         started = time.monotonic()
