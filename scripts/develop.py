@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NoReturn, get_args
 
 import engine
 from steps import BIN, ROOT, VENV, StepError, apt_install, environment, main, need, run, step
-from suite import Tier, check, linters, run_tests
+from suite import Tier, check, linters, raise_failed, run_tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -204,7 +204,7 @@ def test(tier: Tier) -> int:
 def lint() -> int:
     """Look at the code without running it."""
     install()
-    check(linters(), at_once=2)
+    raise_failed(check(linters(), at_once=2))
     return 0
 
 

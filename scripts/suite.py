@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,18 @@ BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
 AGAIN = ("--reruns=1", "-raR", "--rerun-show-tracebacks")
 # In a process of its own: pytest-playwright and pytest-jupyter want an event loop each.
 BROWSER = ("-p", "no:jupyter_server", f"--confcutdir={BROWSER_TESTS}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a stage: its exit status, and its seconds."""
+
+    name: str
+    status: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:6.1f} s  {self.name}: {f'FAILED ({self.status})' if self.status else 'ok'}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +153,7 @@ def engine_tests(tier: Tier) -> list[Stage]:
     return stages
 
 
-def check(stages: list[Stage], *, at_once: int = 1) -> list[str]:
+def check(stages: list[Stage], *, at_once: int = 1) -> list[Outcome]:
     """Run stages, all of them.
 
     Parameters
@@ -153,28 +166,30 @@ def check(stages: list[Stage], *, at_once: int = 1) -> list[str]:
     Returns
     -------
     list
-        a line about each
+        what came of each
     """
-    lines: list[str] = []
 
-    def one(stage: Stage) -> bool:
+    def one(stage: Stage) -> Outcome:
         title = f"\n== {stage.name}: {shlex.join(stage.command)[:200]}"
         if at_once == 1:
             print(title, flush=True)
         status, seconds, output = stage.run(quiet=at_once > 1)
-        verdict = "ok" if status == 0 else f"FAILED ({status})"
         if at_once > 1:
             print(f"{title}\n{output}", flush=True)
-        lines.append(f"{seconds:6.1f} s  {stage.name}: {verdict}")
-        return status == 0
+        return Outcome(stage.name, status, seconds)
 
     with ThreadPoolExecutor(at_once) as pool:
-        passed = list(pool.map(one, stages))
-    print("\n" + "\n".join(lines), flush=True)
-    if not all(passed):
-        failed = [stage.name for stage, well in zip(stages, passed, strict=True) if not well]
-        raise StepError(f"{', '.join(failed)} failed; what was printed stands above.")
-    return lines
+        outcomes = list(pool.map(one, stages))
+    print("\n" + "\n".join(map(str, outcomes)), flush=True)
+    return outcomes
+
+
+def raise_failed(outcomes: list[Outcome], *problems: str) -> None:
+    """Raise a `StepError` if a stage failed, or something else is wrong."""
+    failed = [one.name for one in outcomes if one.status]
+    lines = [f"{', '.join(failed)} failed; what was printed stands above."] if failed else []
+    if lines or problems:
+        raise StepError("\n".join([*lines, *problems]))
 
 
 def longest(seconds: dict[str, float]) -> list[tuple[str, float]]:
@@ -182,34 +197,37 @@ def longest(seconds: dict[str, float]) -> list[tuple[str, float]]:
     return sorted(seconds.items(), key=lambda item: -item[1])[:SHOWN]
 
 
-def report(processor: dict[str, float], lines: list[str], speed: float) -> None:
+def report(processor: dict[str, float], outcomes: list[Outcome], speed: float) -> list[str]:
     """Print what the run took, and keep it in `build/test-times.json`.
 
     Parameters
     ----------
     processor
         seconds of processor time by the command's name
-    lines
-        about each stage
+    outcomes
+        of all stages
     speed
         how many times longer than the budgets' machine this one takes
 
-    Raises
-    ------
-    StepError
-        if a file is over its budget, or too many tests were tried again
+    Returns
+    -------
+    list
+        a line about each file that is over its budget, and one if too many tests were tried again
     """
-    files: dict[str, float] = {}
+    stages = [str(one) for one in outcomes]
+    # A file may have tests in several stages.
+    files: dict[str, float] = defaultdict(float)
     tests: dict[str, float] = {}
     again: list[dict[str, str]] = []
     for path in REPORTS.glob("*.json"):
         model = json.loads(path.read_text())
-        files.update(model["files"])
+        for file, seconds in model["files"].items():
+            files[file] += seconds
         tests.update(model["tests"])
         again += model["again"]
     TIMES.write_text(
         json.dumps(
-            {"speed": speed, "stages": lines, "processor": processor, "files": files, "tests": tests, "again": again},
+            {"speed": speed, "stages": stages, "processor": processor, "files": files, "tests": tests, "again": again},
             indent=1,
         )
     )
@@ -222,7 +240,7 @@ def report(processor: dict[str, float], lines: list[str], speed: float) -> None:
     print(f"\nSeconds by test, the longest {SHOWN} of {len(tests)}:")
     for test, seconds in longest(tests):
         print(f"{seconds:8.1f}  {test}")
-    print("\n" + "\n".join(lines))
+    print("\n" + "\n".join(stages))
     if again:
         print(f"\n{len(again)} tests failed, and passed when they were tried again:")
         for one in again:
@@ -230,8 +248,7 @@ def report(processor: dict[str, float], lines: list[str], speed: float) -> None:
     problems = over_budget(files, load(), speed)
     if len(again) > RERUNS:
         problems.append(f"{len(again)} tests were tried again; more than {RERUNS} in a run are too many.")
-    if problems:
-        raise StepError("\n".join(problems))
+    return problems
 
 
 def run_tests(tier: Tier) -> None:
@@ -240,18 +257,18 @@ def run_tests(tier: Tier) -> None:
     Raises
     ------
     StepError
-        if one failed
+        if one failed, a file is over its budget, or too many tests were tried again
     """
     REPORTS.mkdir(parents=True, exist_ok=True)
     for path in REPORTS.glob("*.json"):
         path.unlink()
     if tier == "fast":
-        check(unit_tests(processes=os.cpu_count() or 1), at_once=1)
+        raise_failed(check(unit_tests(processes=os.cpu_count() or 1)))
         return
     speed = calibrate()
-    lines: list[str] = []
     with accounting() as processor:
         # The longest first.
-        lines += check([*unit_tests(processes=1), *linters()], at_once=2)
-        lines += check(engine_tests(tier))
-    report(processor, lines, speed)
+        outcomes = check([*unit_tests(processes=1), *linters()], at_once=2)
+        if not any(one.status for one in outcomes):
+            outcomes += check(engine_tests(tier))
+    raise_failed(outcomes, *report(processor, outcomes, speed))

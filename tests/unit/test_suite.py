@@ -167,7 +167,7 @@ def test_a_test_that_is_tried_again_is_told_of(
     words = [sys.executable, "-m", "pytest", "-q", "-p", "timekeeping", "-p", "no:cacheprovider", "--reruns=1"]
     variables = {"TEST_REPORT": str(folders / "REPORTS" / "it.json"), "PYTHONPATH": str(TESTS / "support")}
     subprocess.run(words, cwd=folders, env={**os.environ, **variables}, check=True)
-    suite.report({"python3": 12.5}, ["1 s  it: ok"], 1.0)
+    assert suite.report({"python3": 12.5}, [suite.Outcome("it", 0, 1.0)], 1.0) == []
     output = capsys.readouterr().out
     assert "1 tests failed, and passed when they were tried again" in output
     assert "not at once" in output
@@ -182,10 +182,19 @@ def test_a_test_that_is_tried_again_is_told_of(
 
 def test_too_many_that_are_tried_again_fail_the_run(suite: Any, folders: Path, script: Any) -> None:
     again = [{"test": f"test_it.py::test_{number}", "why": "late"} for number in range(suite.RERUNS + 1)]
-    model = {"files": {}, "tests": {}, "again": again}
-    (folders / "REPORTS" / "it.json").write_text(json.dumps(model))
-    with pytest.raises(script("steps").StepError, match="4 tests were tried again"):
-        suite.report({}, [], 1.0)
+    model = {"files": {"a.py": 20.0}, "tests": {}, "again": again}
+    for stage in ("one", "another"):
+        (folders / "REPORTS" / f"{stage}.json").write_text(json.dumps({**model, "again": []}))
+    # What a file takes in each stage counts together.
+    (line,) = suite.report({}, [], 1.0)
+    assert line.startswith("a.py took 40 s")
+    (folders / "REPORTS" / "third.json").write_text(json.dumps({**model, "files": {}}))
+    problems = suite.report({}, [], 1.0)
+    assert any("were tried again; more than" in line for line in problems)
+    outcomes = [suite.Outcome("fine", 0, 1.0), suite.Outcome("broken", 1, 1.0)]
+    with pytest.raises(script("steps").StepError, match=r"(?s)broken failed.*tried again"):
+        suite.raise_failed(outcomes, *problems)
+    suite.raise_failed(outcomes[:1])
 
 
 def test_the_page_of_tests_is_what_the_files_say(budgets: Any) -> None:
