@@ -223,7 +223,8 @@ def test_environments_are_copied_changed_exported_and_deleted(panel: Panel, home
     expect(dialog.get_by_label("Variables")).to_have_value("GREETING")
     dialog.get_by_label("Memory", exact=True).fill("2g")
     expect(dialog.get_by_role("button", name="Save")).to_be_enabled()
-    dialog.get_by_role("button", name="Save").click()
+    save = dialog.get_by_role("button", name="Save")
+    panel.lab.answered("PATCH", "api/tfcontainer/environments/mine", save.click)
     expect(dialog).to_have_count(0)
     spec = json.loads((home.data / "kernels" / "mine" / "kernel.json").read_text())
     assert spec["env"] == {"GREETING": "hello"}

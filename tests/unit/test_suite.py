@@ -138,11 +138,11 @@ def test_processor_time_is_added_up_by_program(script: Any) -> None:
 
 
 def test_a_file_over_its_budget_is_told_of(budgets: Any) -> None:
-    limits = {"a": 10.0, "b": 10.0, "d": 1.0}
-    took = {"a": 19.0, "b": 21.0, "c": 31.0, "d": 0.5}
+    limits = {"a": 20.0, "b": 20.0, "d": 1.0}
+    took = {"a": 39.0, "b": 41.0, "c": 31.0, "d": 29.0}
     lines = budgets.over_budget(took, limits, 1.0)
     assert [line.split()[0] for line in lines] == ["b", "c"]
-    assert "b took 21 s; its budget is 10 s" in lines[0]
+    assert "b took 41 s; its budget is 20 s" in lines[0]
     assert budgets.over_budget(took, limits, 2.0) == []
 
 
