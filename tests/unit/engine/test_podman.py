@@ -1,4 +1,4 @@
-"""Docker's create arguments in Podman's words; that Podman understands them is for `engine/test_engines.py`."""
+"""Docker's create arguments in Podman's words; that Podman understands them is for `engine/test_engine_podman.py`."""
 
 from __future__ import annotations
 
