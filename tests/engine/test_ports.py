@@ -16,7 +16,7 @@ import pytest
 from homes import LEGACY, MODERN, engine_client, processes
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.auth.authorizer import Authorizer
-from kernels import TIMEOUT
+from kernels import TIMEOUT, until
 from servers import OURS, Message, Page, Server
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.websocket import websocket_connect
@@ -290,6 +290,8 @@ async def test_many_at_once_leave_nothing_behind(server: Server) -> None:
         supervisor = psutil.Process(processes(here.id)[0])
         assert "supervisor.py" in " ".join(supervisor.cmdline())
         told(await here.fetch())
+        # The spare and the recorder come a moment after the kernel; each has a connection to the supervisor.
+        assert await asyncio.to_thread(until, lambda: len(supervisor.children()) == 3, TIMEOUT)
 
         def open_ones() -> tuple[set[str], int]:
             own = {str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()}
@@ -313,7 +315,7 @@ async def test_many_at_once_leave_nothing_behind(server: Server) -> None:
             await asyncio.sleep(0.05)  # connections end when both sides have come to it
         # Those of the first request may have ended meanwhile.
         assert not sockets_left - before[0]
-        # The spare may have come, which has one connection to the supervisor.
+        # The spare's has two ends for a moment.
         assert descriptors <= before[1] + 1
 
 
