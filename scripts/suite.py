@@ -242,7 +242,7 @@ def report(processor: dict[str, float], outcomes: list[Outcome], speed: float) -
         print(f"{seconds:8.1f}  {test}")
     print("\n" + "\n".join(stages))
     if again:
-        print(f"\n{len(again)} tests failed, and passed when they were tried again:")
+        print(f"\nFailed, and tried again: {len(again)}")
         for one in again:
             print(f"  {one['test']}\n    " + one["why"].replace("\n", "\n    "))
     problems = over_budget(files, load(), speed)

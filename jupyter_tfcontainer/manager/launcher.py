@@ -172,33 +172,7 @@ class Launcher:
         previous: RunningContainer | None = None,
         fresh: bool = False,
     ) -> tuple[RunningContainer, Kernel]:
-        """Launch a kernel.
-
-        Parameters
-        ----------
-        environment
-            what to run it in
-        root
-            the workspace's folder
-        kernel_id
-            Jupyter's id of it
-        key, signature_scheme
-            with which its messages are signed
-        cwd
-            the host folder it starts in; one outside the workspace stands for the workspace itself
-        env
-            variables beyond those of the environment
-        previous
-            the container it ran in before, for a restart: taken again if it still lives, else replaced at the same
-            addresses
-        fresh
-            replace the previous container even if it lives
-
-        Raises
-        ------
-        TFContainerError
-            with what to do; nothing is left behind
-        """
+        """Launch a kernel; `ContainerManager.launch` says what the arguments are."""
         tell = KernelEvents(self._tell, kernel_id, environment)
         try:
             with self._starts.one():

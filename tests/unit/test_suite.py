@@ -169,7 +169,7 @@ def test_a_test_that_is_tried_again_is_told_of(
     subprocess.run(words, cwd=folders, env={**os.environ, **variables}, check=True)
     assert suite.report({"python3": 12.5}, [suite.Outcome("it", 0, 1.0)], 1.0) == []
     output = capsys.readouterr().out
-    assert "1 tests failed, and passed when they were tried again" in output
+    assert "Failed, and tried again: 1\n" in output
     assert "not at once" in output
     assert "12.5  python3" in output
     kept = json.loads((folders / "TIMES").read_text())
